@@ -1,0 +1,1 @@
+"""What the five projects share: policies, callbacks, data, networks, the runner."""
