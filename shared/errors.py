@@ -1,0 +1,9 @@
+"""The one exception for what a user can mend; the command line prints it as a single `error:` line, exit code 2."""
+
+
+class UserError(Exception):
+    """`what` went wrong, `where` (config key or file), and how to `mend` it."""
+
+    def __init__(self, what: str, where: str, mend: str) -> None:
+        self.what, self.where, self.mend = what, where, mend
+        super().__init__(f"{what} ({where}): {mend}")
