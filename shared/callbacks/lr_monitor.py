@@ -1,0 +1,52 @@
+"""Says what the learning rate does: announces restarts before they come, raises the alarm on jumps nobody planned."""
+
+import logging
+import math
+from typing import Any
+
+import lightning
+
+from shared.training import Task
+
+
+class LRMonitor(lightning.Callback):
+    """Logs `lr/cycle` and `lr/cycle_progress`, and compares the LR that each step used with the plan.
+
+    A deviation is one event when it begins, not one a step. `tolerance` is relative.
+    """
+
+    def __init__(self, tolerance: float = 1e-6) -> None:
+        self.tolerance = tolerance
+        self.deviating = False
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, task: Task) -> None:
+        schedule, step = task.rails.schedule, trainer.global_step
+        now, epochs = trainer.current_epoch + 1, schedule.steps_per_epoch
+        for restart in schedule.restarts(step + 2 * epochs):
+            ratio = schedule.lr(restart) / max(schedule.lr(restart - 1), 1e-30)
+            epoch = restart // epochs + 1
+            if epoch == now and restart >= step:
+                self._at_restart(task, epoch, step, restart, ratio)
+            elif epoch == now + 1:
+                message = f"epoch {now}: the LR restarts in the next epoch (x{ratio:,.0f}); the metric will fall and recover"
+                task.rails.folder.events.add("restart_ahead", message, epoch=now, step=step)
+
+    def _at_restart(self, task: Task, epoch: int, step: int, restart: int, ratio: float) -> None:
+        cycle = task.rails.schedule.cycle(restart - 1)
+        best = task.rails.cycle_best
+        kept = f"cycle best so far {best} is kept as cycle-{cycle}-best.ckpt" if best else "no metric was logged in that cycle"
+        message = f"epoch {epoch}: LR restart x{ratio:,.0f}, expect the metric to fall; {kept}"
+        task.rails.folder.events.add("restart", message, epoch=epoch, step=step, ratio=ratio)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
+        schedule, step = task.rails.schedule, max(trainer.global_step - 1, 0)
+        task.columns["lr/cycle"] = schedule.cycle(step)
+        task.columns["lr/cycle_progress"] = schedule.cycle_progress(step)
+        planned = task.planned_lr
+        deviating = not math.isclose(task.lr, planned, rel_tol=self.tolerance, abs_tol=1e-15)
+        if deviating and not self.deviating:
+            ratio = task.lr / planned if planned else math.inf
+            message = f"step {step}: the optimizer used LR {task.lr:.6g} where the schedule plans {planned:.6g} (x{ratio:,.3g})"
+            epoch = trainer.current_epoch + 1
+            task.rails.folder.events.add("lr_deviation", message, epoch=epoch, step=step, level=logging.WARNING)
+        self.deviating = deviating
