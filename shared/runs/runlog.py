@@ -76,8 +76,10 @@ def by_epoch(table: Table, name: str, path: Path) -> RunLog:
     """Fold rows into epochs: a held-out metric and the LR by their last value, the rest by the mean."""
     columns = dict(table.columns)
     warnings = list(table.warnings)
+    if not len(table):
+        raise UserError("no numbers in the log", str(path), "; ".join(warnings) or "give another file")
     epoch = _epoch_column(columns, warnings)
-    if not len(epoch):
+    if not np.isfinite(epoch).any():
         raise UserError("no row with an epoch", str(path), "the log needs one row an epoch, with its number")
     epoch, kept = _one_history(epoch, columns, warnings)
     unique = np.unique(epoch)

@@ -40,10 +40,10 @@ def _delimiter(header: str) -> str:
 
 
 def _number(cell: str, decimal_comma: bool) -> float:
-    text = cell.strip().rstrip("%")
+    text = cell.strip()
     if decimal_comma:
         text = text.replace(",", ".")
-    return float(text)
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
 
 def read_csv(path: Path) -> Table:
