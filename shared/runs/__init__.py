@@ -1,0 +1,1 @@
+"""Reading finished or running runs: metrics, forecast, diagnosis, checkpoint table, report, journal."""

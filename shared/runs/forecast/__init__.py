@@ -1,0 +1,1 @@
+"""Learning-curve forecasts that know the learning-rate schedule."""
