@@ -1,0 +1,1 @@
+"""The five projects: each a train.py, evaluate.py, task.py, model.py and data.py."""
