@@ -34,7 +34,7 @@ def resnet(
 
 
 def load_weights(model: ResNet, path: Path) -> None:
-    """Copy a file's weights into `model`; a classifier of other classes stays fresh, other misfits are refused."""
+    """Copy a file's weights into `model`; only a classifier of other classes may stay fresh."""
     given, expected = read_state_dict(path), model.state_dict()
     fresh = [key for key in CLASSIFIER if key not in given or given[key].shape != expected[key].shape]
     loaded = {key: value for key, value in given.items() if key not in fresh}
