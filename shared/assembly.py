@@ -17,7 +17,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from shared import loggers, resume
-from shared.interruption import Interruption
 from shared.data.loader import make_loader
 from shared.errors import UserError
 from shared.interruption import Interruption
@@ -49,7 +48,9 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     batching = build_batching(cfg, trainer.world_size)
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
-        peak=cfg.optimizer.lr, epochs=cfg.trainer.max_epochs, steps_per_epoch=len(train_loader)
+        peak=cfg.optimizer.lr,
+        epochs=cfg.trainer.max_epochs,
+        steps_per_epoch=batches(len(train_loader), cfg.trainer.limit_train_batches),
     )
     task: Task = build(cfg.task, "task", model=model, data=data)
     task.rails = Rails(
@@ -68,7 +69,9 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     )
     checkpoint = resume.find(cfg, folder)
     samples = (len(train_loader.sampler), len(val_loader.sampler))
-    preflight = inspect(task, schedule, batching, samples, folder.path, backup=cfg.backup.url or "none (backup.url=...)")
+    preflight = inspect(
+        task, schedule, batching, samples, folder.path, backup=cfg.backup.url or "none (backup.url=...)"
+    )
     return Assembly(trainer, task, train_loader, val_loader, preflight, checkpoint)
 
 
@@ -121,16 +124,20 @@ def build_trainer(cfg: DictConfig, folder: RunFolder) -> lightning.Trainer:
         )
     except InstantiationException as error:
         cause = error.__cause__ or error
-        raise UserError(str(cause).splitlines()[0], "trainer / hardware", "choose another hardware=...") from error
+        raise UserError(
+            str(cause).splitlines()[0], "trainer / hardware", "choose another hardware=..."
+        ) from error
 
 
 def build_batching(cfg: DictConfig, devices: int) -> Batching:
     """How the optimizer's batch is spread over devices and micro batches."""
     micro = cfg.micro_batch_size if isinstance(cfg.micro_batch_size, int) else None
     try:
-        return Batching(effective=cfg.effective_batch_size, devices=devices, micro=micro)
+        return Batching(effective=cfg.effective_batch_size, devices=devices, micro_limit=micro)
     except ValueError as error:
-        raise UserError(str(error), "effective_batch_size", "see micro_batch_size and trainer.devices") from error
+        raise UserError(
+            str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"
+        ) from error
 
 
 def build_loaders(
@@ -142,18 +149,12 @@ def build_loaders(
         "workers": workers(cfg.hardware.workers, trainer),
         "rank": trainer.global_rank,
         "world": trainer.world_size,
-        "pin_memory": trainer.num_devices > 0 and cfg.trainer.accelerator not in ("cpu",),
+        "pin_memory": trainer.strategy.root_device.type == "cuda",
     }
-    if batching.effective > (cfg.samples_per_epoch or len(data.train)):
-        raise UserError(
-            f"a batch of {batching.effective} is larger than the {len(data.train)} training samples",
-            "effective_batch_size",
-            f"set at most {len(data.train)}",
-        )
     train = make_loader(
-        data.train, batching.per_device, shuffle=True, samples_per_epoch=cfg.samples_per_epoch, **common
+        data.train, batching.per_device, train=True, samples_per_epoch=cfg.samples_per_epoch, **common
     )
-    return train, make_loader(data.val, batching.per_device, shuffle=False, **common)
+    return train, make_loader(data.val, batching.per_device, train=False, **common)
 
 
 def workers(setting: int | str, trainer: lightning.Trainer) -> int:
@@ -163,3 +164,8 @@ def workers(setting: int | str, trainer: lightning.Trainer) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     on_cpu = trainer.strategy.root_device.type == "cpu"
     return cores // 4 if on_cpu else min(8, max(1, cores // trainer.num_devices - 1))
+
+
+def batches(available: int, limit: int | float) -> int:
+    """Batches of an epoch under `trainer.limit_train_batches`: a number, or a share of all."""
+    return min(available, limit) if isinstance(limit, int) else max(1, int(available * limit))

@@ -21,7 +21,11 @@ RULES: list[Rule] = [
     ("trainer.check_val_every_n_epoch", lambda v: _whole(v, 1), "a whole number of epochs from 1"),
     ("trainer.log_every_n_steps", lambda v: _whole(v, 1), "a whole number of steps from 1"),
     ("effective_batch_size", lambda v: _whole(v, 1), "a whole number of samples from 1"),
-    ("micro_batch_size", lambda v: v in (None, "auto") or _whole(v, 1), "null, auto or a number of samples from 1"),
+    (
+        "micro_batch_size",
+        lambda v: v in (None, "auto") or _whole(v, 1),
+        "null, auto or a number of samples from 1",
+    ),
     ("samples_per_epoch", lambda v: v is None or _whole(v, 1), "null or a number of samples from 1"),
     ("monitor.mode", lambda v: v in ("min", "max"), "min or max"),
     ("optimizer.lr", lambda v: isinstance(v, int | float) and v > 0, "a number above 0"),

@@ -38,7 +38,9 @@ def train(file: str) -> None:
 
 def _main(task: Callable[[DictConfig], Any], project: str) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us instead of being printed by Hydra
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations asks the network at import otherwise
+    os.environ.setdefault(
+        "NO_ALBUMENTATIONS_UPDATE", "1"
+    )  # albumentations asks the network at import otherwise
     try:
         hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name=project)(task)()
     except UserError as error:
@@ -61,14 +63,24 @@ def _explain(error: Exception, project: str) -> UserError:
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found[1]
         close = difflib.get_close_matches(key, _known_keys(project), n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]}=...?" if close else "--help lists the overrides; +key=value adds a new one"
+        hint = (
+            f"did you mean {close[0]}=...?"
+            if close
+            else "--help lists the overrides; +key=value adds a new one"
+        )
         return UserError("unknown override", key, hint)
-    if found := re.search(r"Could not find '([^']+)'\s+Available options in '[^']+':\s+(.+)", text, re.DOTALL):
+    if found := re.search(
+        r"Could not find '([^']+)'\s+Available options in '[^']+':\s+(.+)", text, re.DOTALL
+    ):
         group, _, option = found[1].rpartition("/")
-        options = ", ".join(line.strip() for line in found[2].splitlines() if line.strip() and "Config search" not in line)
+        options = ", ".join(
+            line.strip() for line in found[2].splitlines() if line.strip() and "Config search" not in line
+        )
         return UserError(f"there is no {group} '{option}'", f"{group}={option}", f"choose one of {options}")
     key = getattr(error, "full_key", None) or "command line"
-    return UserError(text.splitlines()[0] if text else type(error).__name__, key, "--help lists the overrides")
+    return UserError(
+        text.splitlines()[0] if text else type(error).__name__, key, "--help lists the overrides"
+    )
 
 
 def _known_keys(project: str) -> list[str]:

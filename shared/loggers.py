@@ -19,7 +19,9 @@ def tensorboard(folder: RunFolder) -> Logger:
 def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bool) -> Logger | None:
     """A W&B run whose id is the run folder's, so that a resumed run continues it; None (and a line) if W&B refuses."""
     if not offline and not os.environ.get("WANDB_API_KEY") and not _has_login():
-        log.warning("W&B: no API key, so the run is logged offline; set WANDB_API_KEY, or sync later with `wandb sync`")
+        log.warning(
+            "W&B: no API key, so the run is logged offline; set WANDB_API_KEY, or sync later with `wandb sync`"
+        )
         offline = True
     try:
         import wandb as client
@@ -38,7 +40,9 @@ def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bo
         _ = logger.experiment
         return logger
     except Exception as error:  # whatever W&B raises, the run matters more
-        log.warning("W&B: not logging, %s: %s", type(error).__name__, str(error).splitlines()[0] if str(error) else "")
+        log.warning(
+            "W&B: not logging, %s: %s", type(error).__name__, str(error).splitlines()[0] if str(error) else ""
+        )
         return None
 
 

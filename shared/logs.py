@@ -13,8 +13,9 @@ class ConsoleHandler(logging.StreamHandler):
         logging.Handler.__init__(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out what the command line says itself, on stderr."""
-        return not getattr(record, "file_only", False)
+        """Leave out what the command line says on stderr itself, and Lightning's chatter; train.log has both."""
+        chatter = record.name.startswith("lightning") and record.levelno < logging.WARNING
+        return not chatter and not getattr(record, "file_only", False)
 
     @property
     def stream(self) -> TextIO:
@@ -22,7 +23,7 @@ class ConsoleHandler(logging.StreamHandler):
 
 
 def adopt_frameworks() -> None:
-    """Let the frameworks' loggers propagate to ours; Lightning installs handlers of its own at import, which double lines."""
+    """Let the frameworks' loggers propagate to ours: handlers that Lightning installs at import double lines."""
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] in {"lightning", "pytorch_lightning", "lightning_fabric", "py", "wandb"}:
             logger = logging.getLogger(name)
@@ -31,5 +32,5 @@ def adopt_frameworks() -> None:
     logging.captureWarnings(True)
     for noise in (r"`isinstance\(treespec", "The number of training batches", ".*does not have many workers"):
         warnings.filterwarnings("ignore", message=noise)
-    for chatty in ("lightning.pytorch.utilities.rank_zero", "fsspec", "matplotlib", "PIL", "paramiko"):
+    for chatty in ("fsspec", "matplotlib", "PIL", "paramiko"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -35,7 +35,7 @@ class Preflight:
         plan = [
             f"parameters   {self.parameters:,}{kept}",
             f"samples      {self.train_samples:,} to train on in an epoch, {self.val_samples:,} to validate",
-            f"steps        {self.steps_per_epoch:,} per epoch x {self.epochs} epochs = {self.steps_per_epoch * self.epochs:,}",
+            f"steps        {self.steps_per_epoch:,} an epoch x {self.epochs} = {self.steps_per_epoch * self.epochs:,}",
             f"batch        {self.effective_batch}",
             f"schedule     {self.schedule}",
             f"checkpoints  {size(self.checkpoint_bytes)} each, up to {size(self.disk_needed_bytes)} in all; "
@@ -49,7 +49,12 @@ class Preflight:
 
 
 def inspect(
-    model: nn.Module, schedule: Schedule, batching: Batching, samples: tuple[int, int], folder: Path, backup: str
+    model: nn.Module,
+    schedule: Schedule,
+    batching: Batching,
+    samples: tuple[int, int],
+    folder: Path,
+    backup: str,
 ) -> Preflight:
     """Measure the plan; a checkpoint is taken as fp32 weights and two moments, and four of them as kept at once."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -67,7 +72,7 @@ def inspect(
         val_samples=samples[1],
         epochs=schedule.epochs,
         steps_per_epoch=schedule.steps_per_epoch,
-        effective_batch=str(batching),
+        effective_batch=batch_in_words(batching),
         schedule=schedule.describe(schedule.total_steps),
         warnings=warnings,
         checkpoint_bytes=checkpoint,
@@ -75,6 +80,11 @@ def inspect(
         disk_free_bytes=free,
         backup=backup,
     )
+
+
+def batch_in_words(batching: Batching) -> str:
+    parts = f"{batching.micro} x {batching.accumulation} accumulation x {batching.devices} device"
+    return f"{batching.effective} = {parts}{'s' if batching.devices > 1 else ''}"
 
 
 def size(count: float) -> str:

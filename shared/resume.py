@@ -42,14 +42,20 @@ def candidates(folder: Path) -> list[Path]:
     order = {"last.ckpt": 0, "previous.ckpt": 1}
     files.sort(key=lambda path: (order.get(path.name, 2), -path.stat().st_mtime_ns))
     seen: set[tuple[int, int]] = set()
-    return [path for path in files if not (key := (path.stat().st_dev, path.stat().st_ino)) in seen and not seen.add(key)]
+    return [
+        path
+        for path in files
+        if (key := (path.stat().st_dev, path.stat().st_ino)) not in seen and not seen.add(key)
+    ]
 
 
 def _named(path: Path) -> Path:
     if path.is_dir():
         path = next(iter(candidates(path / "checkpoints") or candidates(path)), path)
     if not path.is_file():
-        raise UserError(f"no checkpoint at {path}", "resume", "give a .ckpt file or a run folder, auto or never")
+        raise UserError(
+            f"no checkpoint at {path}", "resume", "give a .ckpt file or a run folder, auto or never"
+        )
     if reason := broken(path):
         raise UserError(f"{path} is damaged: {reason}", "resume", "give another checkpoint, or auto")
     return path

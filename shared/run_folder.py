@@ -118,9 +118,18 @@ class Events:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add(self, kind: str, message: str, *, epoch: int, step: int, level: int = logging.INFO, **facts: Any) -> None:
+    def add(
+        self, kind: str, message: str, *, epoch: int, step: int, level: int = logging.INFO, **facts: Any
+    ) -> None:
         """Record one event; `epoch` is 1-based, `facts` are JSON values."""
-        event = {"kind": kind, "epoch": epoch, "step": step, "message": message, "time": round(time.time(), 3), **facts}
+        event = {
+            "kind": kind,
+            "epoch": epoch,
+            "step": step,
+            "message": message,
+            "time": round(time.time(), 3),
+            **facts,
+        }
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(_finite(event), ensure_ascii=False) + "\n")
         log.log(level, message)

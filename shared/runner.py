@@ -7,12 +7,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from shared import loggers, logs
+from shared import logs
 from shared.assembly import Assembly, assemble
-from shared.interruption import Interrupted, Interruption
 from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import UserError
+from shared.interruption import Interrupted, Interruption
 from shared.run_folder import RunFolder, write_atomically
 from shared.summary import git_commit, restarts, versions
 
@@ -54,7 +54,9 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     for line in assembly.preflight.lines():
         log.info(line)
     try:
-        trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=assembly.checkpoint, weights_only=True)
+        trainer.fit(
+            task, assembly.train_loader, assembly.val_loader, ckpt_path=assembly.checkpoint, weights_only=True
+        )
         summary["status"] = "completed"
     finally:
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}

@@ -42,5 +42,12 @@ def restarts(schedule: Schedule, steps: int) -> list[dict[str, Any]]:
     for step in schedule.restarts(steps):
         before, after = schedule.lr(step - 1), schedule.lr(step)
         epoch = step // schedule.steps_per_epoch + 1
-        found.append({"epoch": epoch, "lr_before": before, "lr_after": after, "ratio": after / before if before else None})
+        found.append(
+            {
+                "epoch": epoch,
+                "lr_before": before,
+                "lr_after": after,
+                "ratio": after / before if before else None,
+            }
+        )
     return found

@@ -38,6 +38,7 @@ class Rails:
     mode: Literal["min", "max"]
     clip_norm: float | None = None
     channels_last: bool = False
+    cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -80,7 +81,9 @@ class Task(lightning.LightningModule):
         self.model = model
         self.meter = Meter()
         self.results: dict[str, float] = {}
-        self.lr = 0.0
+        self.lr = self.planned_lr = 0.0
+        self.lr_factor = 1.0
+        self.columns: dict[str, float] = {}
         self.skip_batches = 0
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -97,6 +100,7 @@ class Task(lightning.LightningModule):
             return
         optimizer = self.optimizers()
         self.lr = optimizer.param_groups[0]["lr"]
+        self.planned_lr = self.rails.schedule.lr(self.global_step) * self.lr_factor
         self._accumulate(batch)
         if self.rails.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.rails.clip_norm)
@@ -165,4 +169,6 @@ def batch_size(batch: Batch) -> int:
 
 def cut(batch: Batch, start: int, stop: int) -> Batch:
     """Samples `start` to `stop` of every tensor and list in the batch."""
-    return {key: value[start:stop] if isinstance(value, Tensor | list) else value for key, value in batch.items()}
+    return {
+        key: value[start:stop] if isinstance(value, Tensor | list) else value for key, value in batch.items()
+    }

@@ -11,6 +11,7 @@ from shared.data.image_dataset import ImageDataset
 from shared.data.views import CenterView, TrainView
 from shared.errors import UserError
 
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels, as official weights expect
 LAYOUTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")  # class folders at the root; Kaggle's archive
 
 
@@ -81,6 +82,10 @@ class ImageFolderData:
     @property
     def class_names(self) -> list[str]:
         return self.splits[0].classes
+
+    def model_arguments(self) -> dict[str, int]:
+        """What the network has to know about the data."""
+        return {"num_classes": self.num_classes}
 
     @property
     def num_classes(self) -> int:

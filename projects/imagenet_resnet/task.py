@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
+from projects.imagenet_resnet.data import MEAN, STD
 from shared.training import Batch, Task
 
 
@@ -17,11 +18,13 @@ class Classification(Task):
     with both, each batch takes one of the two at random.
     """
 
-    def __init__(self, model: nn.Module, data: Any, label_smoothing: float, mixup: float, cutmix: float) -> None:
+    def __init__(
+        self, model: nn.Module, data: Any, label_smoothing: float, mixup: float, cutmix: float
+    ) -> None:
         super().__init__(model)
         self.label_smoothing, self.mixup, self.cutmix = label_smoothing, mixup, cutmix
         self.classes = data.num_classes
-        for name, values in (("mean", data.mean), ("std", data.std)):
+        for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, 255 * torch.tensor(values).view(1, -1, 1, 1), persistent=False)
         self.val = nn.ModuleDict({name: MeanMetric() for name in ("loss", "top1", "top5")})
 

@@ -1,4 +1,4 @@
-"""Writes checkpoints: one file per save, verified, then given its roles (last, best, cycle-1-best, ...) by hard links."""
+"""Writes checkpoints: one file per save, verified, then linked to its roles (last, best, cycle-1-best, ...)."""
 
 import logging
 import os
@@ -49,7 +49,9 @@ class Checkpoints(Checkpoint):
         self._report(task)
         task.rails.interruption.check()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
+    ) -> None:
         if task.rails.interruption.requested is not None:
             self._interrupted(trainer, task)
         last = batch_idx + 1 == trainer.num_training_batches
@@ -57,7 +59,13 @@ class Checkpoints(Checkpoint):
             self.save(trainer, task)
 
     def on_validation_batch_end(
-        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: lightning.Trainer,
+        task: Task,
+        out: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         if task.rails.interruption.requested is not None and trainer.state.fn == "fit":
             self._interrupted(trainer, task)
@@ -67,25 +75,25 @@ class Checkpoints(Checkpoint):
         if validated and task.rails.monitor not in task.results:
             known = ", ".join(sorted(task.results))
             raise UserError(f"no metric {task.rails.monitor!r}", "monitor.name", f"choose one of {known}")
-        self.save(trainer, task, task.results.get(task.rails.monitor), epoch_over=True)
+        self.save(trainer, task, task.results.get(task.rails.monitor))
         task.rails.interruption.check()
 
     def on_train_end(self, trainer: lightning.Trainer, task: Task) -> None:
         task.rails.interruption.training = False
 
-    def save(
-        self, trainer: lightning.Trainer, task: Task, metric: float | None = None, epoch_over: bool = False
-    ) -> None:
+    def save(self, trainer: lightning.Trainer, task: Task, metric: float | None = None) -> None:
         """Write the newest state; decide its roles first, so that the file itself remembers them."""
         step, schedule = trainer.global_step, task.rails.schedule
-        epoch = trainer.current_epoch + 1 if epoch_over else trainer.current_epoch
+        epoch = trainer.current_epoch + 1
         record = Record(f"{step:08d}", epoch, step, metric, schedule.cycle(max(step - 1, 0)), verified=True)
         before, self.records = self.records, self.retention.roles([*self.records.values(), record])
         try:
             self._write(trainer)
         except OSError as error:
             self.records = before
-            message = f"checkpoint of step {step} not written: {error.strerror or error}; the earlier ones are untouched"
+            message = (
+                f"checkpoint of step {step} not written: {error.strerror or error}; earlier ones are kept"
+            )
             task.rails.folder.events.add(
                 "checkpoint_failed", message, epoch=epoch, step=step, level=logging.ERROR
             )
@@ -126,6 +134,8 @@ class Checkpoints(Checkpoint):
     def _report(self, task: Task) -> None:
         """This callback's part of the summary."""
         best, last = self.records.get("best"), task.results.get(task.rails.monitor)
+        bests = [record for role, record in self.records.items() if role.startswith("cycle-")]
+        task.rails.cycle_bests = {record.cycle: record.metric for record in bests}
         task.rails.summary["monitor"] = {
             "name": task.rails.monitor,
             "mode": task.rails.mode,

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning
 
+from shared.runs.names import is_rate
 from shared.training import Task
 
 
@@ -28,17 +29,23 @@ class LRMonitor(lightning.Callback):
             if epoch == now and restart >= step:
                 self._at_restart(task, epoch, step, restart, ratio)
             elif epoch == now + 1:
-                message = f"epoch {now}: the LR restarts in the next epoch (x{ratio:,.0f}); the metric will fall and recover"
+                message = f"epoch {now}: the LR restarts in the next one (x{ratio:,.0f}); the metric will fall, then recover"
                 task.rails.folder.events.add("restart_ahead", message, epoch=now, step=step)
 
     def _at_restart(self, task: Task, epoch: int, step: int, restart: int, ratio: float) -> None:
         cycle = task.rails.schedule.cycle(restart - 1)
-        best = task.rails.cycle_best
-        kept = f"cycle best so far {best} is kept as cycle-{cycle}-best.ckpt" if best else "no metric was logged in that cycle"
-        message = f"epoch {epoch}: LR restart x{ratio:,.0f}, expect the metric to fall; {kept}"
+        best, name = task.rails.cycle_bests.get(cycle), task.rails.monitor
+        kept = (
+            f"cycle best so far {words(name, best)} is kept as cycle-{cycle}-best.ckpt"
+            if best is not None
+            else ""
+        )
+        message = f"epoch {epoch}: LR restart x{ratio:,.0f}, expect the metric to fall; {kept}".rstrip("; ")
         task.rails.folder.events.add("restart", message, epoch=epoch, step=step, ratio=ratio)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
+    ) -> None:
         schedule, step = task.rails.schedule, max(trainer.global_step - 1, 0)
         task.columns["lr/cycle"] = schedule.cycle(step)
         task.columns["lr/cycle_progress"] = schedule.cycle_progress(step)
@@ -46,7 +53,14 @@ class LRMonitor(lightning.Callback):
         deviating = not math.isclose(task.lr, planned, rel_tol=self.tolerance, abs_tol=1e-15)
         if deviating and not self.deviating:
             ratio = task.lr / planned if planned else math.inf
-            message = f"step {step}: the optimizer used LR {task.lr:.6g} where the schedule plans {planned:.6g} (x{ratio:,.3g})"
+            message = f"step {step}: LR {task.lr:.6g} was used where {planned:.6g} is planned (x{ratio:,.3g})"
             epoch = trainer.current_epoch + 1
-            task.rails.folder.events.add("lr_deviation", message, epoch=epoch, step=step, level=logging.WARNING)
+            task.rails.folder.events.add(
+                "lr_deviation", message, epoch=epoch, step=step, level=logging.WARNING
+            )
         self.deviating = deviating
+
+
+def words(name: str, value: float) -> str:
+    """A metric as a person reads it: rates in percent."""
+    return f"{100 * value:.2f} %" if is_rate(name) else f"{value:.4g}"

@@ -12,7 +12,8 @@ class MetricsLog(lightning.Callback):
     """One row every `trainer.log_every_n_steps` steps (`step/*`) and one per epoch (`train/*`, `val/*`).
 
     `step/*` are means since the previous row, `train/*` means over the epoch. `time/*` are the only columns in which
-    two runs of one seed differ. Leaves the epoch's metrics in `task.results` for the callbacks after it.
+    two runs of one seed differ. Leaves the epoch's metrics in `task.results` for the callbacks
+    after it; they add columns of their own through `task.columns`.
     """
 
     def __init__(self) -> None:
@@ -25,10 +26,14 @@ class MetricsLog(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.clock.restart()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.clock.samples += task.rails.batching.effective
         if trainer.global_step % trainer.log_every_n_steps == 0:
-            self._write(trainer, task, {f"step/{name}": mean for name, mean in task.meter.read_window().items()})
+            self._write(
+                trainer, task, {f"step/{name}": mean for name, mean in task.meter.read_window().items()}
+            )
 
     def on_validation_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.clock.stop()
@@ -47,11 +52,19 @@ class MetricsLog(lightning.Callback):
     def _write(self, trainer: lightning.Trainer, task: Task, values: dict[str, float]) -> None:
         if not trainer.is_global_zero:
             return
-        row = {"step": trainer.global_step, "epoch": trainer.current_epoch + 1, "lr": task.lr, **values}
+        row = {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch + 1,
+            "lr": task.lr,
+            **values,
+            **task.columns,
+        }
         row["time/samples_per_second"] = self.clock.rate()
         task.rails.folder.metrics.append(row)
         for logger in trainer.loggers:
-            logger.log_metrics({name: value for name, value in row.items() if name != "step"}, step=trainer.global_step)
+            logger.log_metrics(
+                {name: value for name, value in row.items() if name != "step"}, step=trainer.global_step
+            )
 
 
 class Clock:

@@ -38,7 +38,9 @@ class ProgressBar(lightning.Callback):
             self.validation = bar.add_task("validation", visible=False, facts="")
             bar.start()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
+    ) -> None:
         now = time.monotonic()
         if now - self.shown < (self.refresh if self.bar else self.lines_every):
             return
@@ -51,7 +53,13 @@ class ProgressBar(lightning.Callback):
             log.info("%s batch %d/%d  %s", title, batch_idx + 1, trainer.num_training_batches, facts)
 
     def on_validation_batch_end(
-        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: lightning.Trainer,
+        task: Task,
+        out: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         if self.bar and time.monotonic() - self.shown > self.refresh:
             self.shown = time.monotonic()
@@ -78,7 +86,12 @@ class ProgressBar(lightning.Callback):
     def _facts(self, trainer: lightning.Trainer, task: Task) -> str:
         steps = max(trainer.global_step - self.first_step, 1)
         rate = steps * task.rails.batching.effective / (time.monotonic() - self.began)
-        parts = [f"loss {float(task.last_loss):.4f}", self.monitored, f"lr {task.lr:.3g}", f"{rate:.1f} samples/s"]
+        parts = [
+            f"loss {float(task.last_loss):.4f}",
+            self.monitored,
+            f"lr {task.lr:.3g}",
+            f"{rate:.1f} samples/s",
+        ]
         return "  ".join(part for part in [*parts, f"{duration(self._seconds_left(trainer))} left"] if part)
 
     def _seconds_left(self, trainer: lightning.Trainer) -> float:

@@ -48,11 +48,13 @@ class RunState(lightning.Callback):
         state = checkpoint[KEY]
         self.restored = state
         batches = state["batch"]
-        if batches == trainer_batches(task):
+        if batches == task.rails.schedule.steps_per_epoch:
             # Only the validation is missing: enter at the last batch, which the task passes over.
             task.skip_batches, batches = 1, batches - 1
-        checkpoint["loops"]["fit_loop"] = loop_state(checkpoint["loops"]["fit_loop"], state["epoch"], batches, state["step"])
-        task.rails.sampler.start = batches * task.rails.batching.effective
+        checkpoint["loops"]["fit_loop"] = loop_state(
+            checkpoint["loops"]["fit_loop"], state["epoch"], batches, state["step"]
+        )
+        task.rails.sampler.resume_at(state["epoch"], batches * task.rails.batching.effective)
         task.meter.load_state_dict(state["meter"], task.device)
         task.rails.folder.metrics.cut(state["metrics_rows"])
 
@@ -60,11 +62,6 @@ class RunState(lightning.Callback):
         if self.restored is not None:
             set_random_state(self.restored["random"])
             self.restored = None
-
-
-def trainer_batches(task: Task) -> int:
-    """Batches in an epoch."""
-    return task.rails.schedule.steps_per_epoch
 
 
 def loop_state(state: dict[str, Any], epochs: int, batches: int, steps: int) -> dict[str, Any]:
