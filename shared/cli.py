@@ -36,19 +36,41 @@ def train(file: str) -> None:
     _main(task, Path(file).resolve().parent.name)
 
 
+def evaluate(file: str) -> None:
+    """Score `checkpoint=PATH` of the project whose `evaluate.py` is `file`; prints one JSON object."""
+    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
+        sys.exit(
+            f"usage: {file} checkpoint=PATH [split=val|train] [data=... data.root=... hardware=... key=value]"
+        )
+    project = Path(file).resolve().parent.name
+
+    def task() -> None:
+        from shared.evaluation import evaluate
+
+        evaluate(project, ROOT / "conf", sys.argv[1:])
+
+    _guard(task, project)
+
+
 def _main(task: Callable[[DictConfig], Any], project: str) -> None:
+    config = str(ROOT / "conf")
+    _guard(hydra.main(version_base="1.3", config_path=config, config_name=project)(task), project)
+    if "shared.sweep" in sys.modules and (code := sys.modules["shared.sweep"].exit_code()):
+        sys.exit(code)
+
+
+def _guard(command: Callable[[], Any], project: str) -> None:
+    """Run a command; errors that a user can mend become one line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us instead of being printed by Hydra
     os.environ.setdefault(
         "NO_ALBUMENTATIONS_UPDATE", "1"
     )  # albumentations asks the network at import otherwise
     try:
-        hydra.main(version_base="1.3", config_path=str(ROOT / "conf"), config_name=project)(task)()
+        command()
     except UserError as error:
         _exit(error)
     except (HydraException, OmegaConfBaseException) as error:
         _exit(_explain(error, project))
-    if "shared.sweep" in sys.modules and (code := sys.modules["shared.sweep"].exit_code()):
-        sys.exit(code)
 
 
 def _exit(error: UserError) -> NoReturn:

@@ -37,7 +37,6 @@ class Rails:
     monitor: str
     mode: Literal["min", "max"]
     clip_norm: float | None = None
-    channels_last: bool = False
     cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 

@@ -33,8 +33,7 @@ class Classification(Task):
         return self.model(self.normalise(image))
 
     def normalise(self, image: Tensor) -> Tensor:
-        layout = torch.channels_last if self.rails.channels_last else torch.contiguous_format
-        return ((image - self.mean) / self.std).contiguous(memory_format=layout)
+        return ((image - self.mean) / self.std).contiguous(memory_format=self.layout)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         image, label = self.normalise(batch["image"]), batch["label"]
