@@ -19,9 +19,16 @@ class Classification(Task):
     """
 
     def __init__(
-        self, model: nn.Module, data: Any, label_smoothing: float, mixup: float, cutmix: float
+        self,
+        model: nn.Module,
+        data: Any,
+        label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        channels_last: bool = False,
     ) -> None:
         super().__init__(model)
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.label_smoothing, self.mixup, self.cutmix = label_smoothing, mixup, cutmix
         self.classes = data.num_classes
         for name, values in (("mean", MEAN), ("std", STD)):
