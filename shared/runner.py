@@ -32,8 +32,8 @@ def run(cfg: DictConfig) -> float | None:
     with Interruption() as interruption:
         try:
             check(cfg)
-            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             assembly = assemble(cfg, folder, interruption)
+            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             fit(assembly, summary)
             return summary["monitor"]["best"]  # what a sweeper optimises
         except Interrupted as interrupted:
@@ -43,20 +43,20 @@ def run(cfg: DictConfig) -> float | None:
             log.error("%s", error, extra={"file_only": True})
             raise
         finally:
+            interruption.defer()
             close(folder, summary, began)
 
 
 def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
     task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
+    checkpoint = rails.start.checkpoint
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
-    summary["resumed_from"] = str(assembly.checkpoint) if assembly.checkpoint else None
+    summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
     for line in assembly.preflight.lines():
         log.info(line)
     try:
-        trainer.fit(
-            task, assembly.train_loader, assembly.val_loader, ckpt_path=assembly.checkpoint, weights_only=True
-        )
+        trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
         summary["status"] = "completed"
     finally:
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}

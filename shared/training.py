@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
+from shared.resume import Start
 from shared.run_folder import RunFolder
 
 Batch = dict[str, Any]
@@ -37,6 +38,9 @@ class Rails:
     monitor: str
     mode: Literal["min", "max"]
     clip_norm: float | None = None
+    start: Start = field(default_factory=Start)
+    saved: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    """Told of each new checkpoint: the records by role."""
     cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 

@@ -29,7 +29,8 @@ class LRMonitor(lightning.Callback):
             if epoch == now and restart >= step:
                 self._at_restart(task, epoch, step, restart, ratio)
             elif epoch == now + 1:
-                message = f"epoch {now}: the LR restarts in the next one (x{ratio:,.0f}); the metric will fall, then recover"
+                message = f"epoch {now}: the LR restarts in the next one (x{ratio:,.0f}); "
+                message += "the metric will fall, then recover"
                 task.rails.folder.events.add("restart_ahead", message, epoch=now, step=step)
 
     def _at_restart(self, task: Task, epoch: int, step: int, restart: int, ratio: float) -> None:

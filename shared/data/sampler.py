@@ -72,12 +72,11 @@ class EpochSampler(Sampler[SampleKey]):
         return position if self.epoch == epoch else 0
 
     def _positions(self) -> range:
-        return range(
-            self.start + self.rank, math.ceil(self.epoch_length / self.world) * self.world, self.world
-        )
+        return range(self.start + self.rank, len(self) * self.world, self.world)
 
     def __len__(self) -> int:
-        return len(self._positions())
+        """Keys of a whole epoch, also where a resumed one is shorter: Lightning counts from its beginning."""
+        return math.ceil(self.epoch_length / self.world)
 
     def __iter__(self) -> Iterator[SampleKey]:
         first, size = self.epoch * self.epoch_length, self.image_size
