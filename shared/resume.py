@@ -47,6 +47,12 @@ class Start:
         """What Lightning restores."""
         return None if self.afresh else self.path
 
+    def is_over(self, epochs: int) -> bool:
+        """Nothing is left to train: all `epochs` are done, or the run had stopped by itself."""
+        if self.checkpoint is None:
+            return False
+        return self.state["epoch"] >= epochs or (self.mode == "exact" and self.state["status"] is not None)
+
 
 def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
     """The start that `resume` and `resume_mode` ask for; `restore()` fetches the run from its backup.

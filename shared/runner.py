@@ -53,8 +53,12 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     checkpoint = rails.start.checkpoint
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
     summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
-    for line in assembly.preflight.lines():
-        log.info(line)
+    if rails.start.is_over(rails.schedule.epochs):
+        epoch = rails.start.state["epoch"]
+        log.info("nothing left to train after epoch %d; set trainer.max_epochs and resume_mode=extend", epoch)
+    else:
+        for line in assembly.preflight.lines():
+            log.info(line)
     try:
         trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
         summary["status"] = "completed"

@@ -32,7 +32,8 @@ class RunState(lightning.Callback):
             "lr": task.lr,
             "columns": dict(task.columns),
             "metrics_rows": len(rails.folder.metrics),
-            "stopped": rails.summary.get("status"),
+            "status": rails.summary.get("status"),
+            "samples_per_second": rails.summary.get("samples_per_second"),
             "run_id": rails.folder.id,
             "config": rails.config,
             "overrides": rails.overrides,
@@ -68,10 +69,10 @@ class RunState(lightning.Callback):
         rails.start.state = self.restored = state
 
     def on_fit_start(self, trainer: lightning.Trainer, task: Task) -> None:
-        """A run that was over stays so, unless its settings are new ones."""
-        stopped = task.rails.start.state.get("stopped")
-        if stopped and task.rails.start.mode == "exact":
-            task.rails.summary["status"], trainer.should_stop = stopped, True
+        start, summary = task.rails.start, task.rails.summary
+        if start.is_over(trainer.max_epochs):
+            trainer.should_stop = True
+            summary |= {key: start.state[key] for key in ("status", "samples_per_second") if start.state[key]}
 
     def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         if self.restored is not None:

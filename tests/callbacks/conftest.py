@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -16,6 +18,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from torch import Tensor, nn
 
+from projects.imagenet_resnet.task import Classification
 from shared.cli import ROOT
 from shared.cli import train as command_line
 
@@ -101,3 +104,20 @@ def train(tmp_path_factory) -> Iterator[Callable[..., Ended]]:
 def whole(train) -> Ended:
     """The run that nothing disturbs."""
     return train(None)
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Send this process a signal at the `call`-th call (from 1) of a method of the task."""
+
+    def at(method: str, call: int, signum: int = signal.SIGTERM) -> None:
+        original, calls = getattr(Classification, method), iter(range(1, 10_000))
+
+        def wrapped(self, *arguments):
+            if next(calls) == call:
+                os.kill(os.getpid(), signum)
+            return original(self, *arguments)
+
+        monkeypatch.setattr(Classification, method, wrapped)
+
+    return at

@@ -1,29 +1,8 @@
 """Ctrl-C and SIGTERM, wherever they arrive: saved, said, and resumed bit by bit."""
 
-import os
 import signal
 
 import pytest
-
-from projects.imagenet_resnet.task import Classification
-
-
-@pytest.fixture
-def interrupt(monkeypatch):
-    """Send this process a signal at the `call`-th call (from 1) of a method of the task."""
-
-    def at(method: str, call: int, signum: int = signal.SIGTERM) -> None:
-        original, calls = getattr(Classification, method), iter(range(1, 10_000))
-
-        def wrapped(self, *arguments):
-            if next(calls) == call:
-                os.kill(os.getpid(), signum)
-            return original(self, *arguments)
-
-        monkeypatch.setattr(Classification, method, wrapped)
-
-    return at
-
 
 MOMENTS = {
     "while it is set up": ("configure_optimizers", 1),
