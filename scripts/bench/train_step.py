@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 import shared.cli  # noqa: E402, F401 (registers the resolvers)
 from projects.imagenet_resnet.task import Classification  # noqa: E402
+from shared.assembly import Unprofiled  # noqa: E402
 from shared.interruption import Interruption  # noqa: E402
 from shared.nets.resnet import ResNet  # noqa: E402
 from shared.policy.batching import Batching  # noqa: E402
@@ -109,7 +110,7 @@ def ours(model: nn.Module, batches: list[dict[str, torch.Tensor]], folder: Path)
     stopwatch = Stopwatch()
     callbacks = [instantiate(node) for node in cfg.callbacks.values() if node] + [stopwatch]
     settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "max_epochs": 1}
-    instantiate(cfg.trainer, **settings, callbacks=callbacks).fit(task, loader)
+    instantiate(cfg.trainer, **settings, callbacks=callbacks, profiler=Unprofiled()).fit(task, loader)
     return stopwatch.wall, stopwatch.cpu
 
 
@@ -132,8 +133,12 @@ def compare(name: str, make: Any, batches: list[dict[str, torch.Tensor]], rounds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="pairs of timed runs for each network (default: 7)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="pairs of timed runs for each network (default: 7)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
