@@ -1,5 +1,6 @@
 """The optimizer's batch, and how it is cut to fit into memory: effective = micro x accumulation x devices."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -62,7 +63,7 @@ class Batching:
     def split(self, samples: int) -> list[MicroBatch]:
         """Even micro batches over one optimizer batch of this device, a ragged last one of an epoch included.
 
-        The weights add up to 1: sum(weight * mean loss) is the mean loss of the whole batch, as are gradients.
+        The weights add up to 1: sum(weight * mean loss) is the mean loss of the batch, likewise its gradient.
         """
         if samples < 1:
             raise ValueError(f"samples must be at least 1, not {samples}")
@@ -87,7 +88,7 @@ class Batching:
             raise ValueError("micro_batch_size cannot be found: not even a single sample fits into memory")
         low, high = 0, len(sizes)  # the largest known to fit, the smallest known not to
         while high - low > 1:
-            doubled = low + 1
+            doubled = min(bisect_left(sizes, 2 * sizes[low]), len(sizes) - 1)
             middle = doubled if high == len(sizes) else (low + high) // 2
             low, high = (middle, high) if fits(sizes[middle]) else (low, middle)
         best = sizes[low]
