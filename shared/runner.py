@@ -5,13 +5,14 @@ import time
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from shared import logs
 from shared.assembly import Assembly, assemble
 from shared.checks import check
 from shared.cli import ROOT
-from shared.errors import UserError
+from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
 from shared.run_folder import RunFolder, write_atomically
 from shared.summary import git_commit, restarts, versions
@@ -39,6 +40,11 @@ def run(cfg: DictConfig) -> float | None:
         except Interrupted as interrupted:
             summary["status"] = "interrupted"
             raise SystemExit(128 + interrupted.signum) from None
+        except StoppedNonFinite:
+            summary["status"] = "stopped_non_finite"
+            if HydraConfig.get().mode == RunMode.RUN:
+                raise SystemExit(1) from None
+            return summary["monitor"]["best"]  # a sweep goes on: that a job diverges is a result
         except UserError as error:
             log.error("%s", error, extra={"file_only": True})
             raise
