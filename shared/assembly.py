@@ -55,7 +55,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     task: Task = build(cfg.task, "task", model=model, data=data)
     task.rails = Rails(
         folder=folder,
-        config=OmegaConf.to_container(cfg, resolve=True),
+        config=OmegaConf.to_container(cfg),
         overrides=list(HydraConfig.get().overrides.task),
         schedule=schedule,
         optimizer=build(cfg.optimizer, "optimizer"),
@@ -64,7 +64,6 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         interruption=interruption,
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,
-        channels_last=cfg.hardware.channels_last,
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
@@ -112,16 +111,16 @@ def prepare_model(model: nn.Module, cfg: DictConfig) -> nn.Module:
     return model
 
 
-def build_trainer(cfg: DictConfig, folder: RunFolder) -> lightning.Trainer:
-    """Lightning's Trainer with our callbacks and loggers."""
+def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Trainer:
+    """Lightning's Trainer with our callbacks and loggers; without a run folder it writes nothing."""
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
     callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))
     try:
         return instantiate(
             cfg.trainer,
             callbacks=callbacks,
-            logger=loggers.build(cfg.logger, folder),
-            default_root_dir=str(folder.path),
+            logger=loggers.build(cfg.logger, folder) if folder else False,
+            enable_checkpointing=cfg.trainer.enable_checkpointing and folder is not None,
         )
     except InstantiationException as error:
         cause = error.__cause__ or error

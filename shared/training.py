@@ -39,7 +39,6 @@ class Rails:
     mode: Literal["min", "max"]
     clip_norm: float | None = None
     probe_memory: bool = False
-    channels_last: bool = False
     cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 

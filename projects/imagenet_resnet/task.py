@@ -19,9 +19,16 @@ class Classification(Task):
     """
 
     def __init__(
-        self, model: nn.Module, data: Any, label_smoothing: float, mixup: float, cutmix: float
+        self,
+        model: nn.Module,
+        data: Any,
+        label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        channels_last: bool = False,
     ) -> None:
         super().__init__(model)
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.label_smoothing, self.mixup, self.cutmix = label_smoothing, mixup, cutmix
         self.classes = data.num_classes
         for name, values in (("mean", MEAN), ("std", STD)):
@@ -33,8 +40,7 @@ class Classification(Task):
         return self.model(self.normalise(image))
 
     def normalise(self, image: Tensor) -> Tensor:
-        layout = torch.channels_last if self.rails.channels_last else torch.contiguous_format
-        return ((image - self.mean) / self.std).contiguous(memory_format=layout)
+        return ((image - self.mean) / self.std).contiguous(memory_format=self.layout)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         image, label = self.normalise(batch["image"]), batch["label"]
