@@ -123,6 +123,9 @@ def roll_back(task: Task, checkpoint: dict[str, Any]) -> None:
     task.load_state_dict(checkpoint["state_dict"])
     task.optimizers().optimizer.load_state_dict(checkpoint["optimizer_states"][0])
     task.lr_schedulers().apply()
+    for callback in task.trainer.callbacks:
+        if hasattr(callback, "roll_back"):
+            callback.roll_back(checkpoint)
 
 
 def newest_good(task: Task) -> Path | None:
