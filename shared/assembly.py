@@ -71,6 +71,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         schedule=schedule,
         optimizer=build(cfg.optimizer, "optimizer"),
         batching=batching,
+        probe_memory=cfg.micro_batch_size == "auto",
         interruption=interruption,
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,

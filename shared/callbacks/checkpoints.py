@@ -10,8 +10,10 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
 from shared.errors import UserError
+from shared.finite import non_finite
 from shared.policy.retention import Checkpoint as Record
 from shared.policy.retention import Retention
 from shared.resume import broken
@@ -47,6 +49,8 @@ class Checkpoints(Checkpoint):
         self.saved_at = time.monotonic()
         task.rails.interruption.training = True
         self._report(task)
+        if trainer.ckpt_path is None:
+            self.save(trainer, task)  # a full disk shows now, and the first epoch has a state to go back to
         task.rails.interruption.check()
 
     def on_train_batch_end(
@@ -88,6 +92,8 @@ class Checkpoints(Checkpoint):
         record = Record(f"{step:08d}", epoch, step, metric, schedule.cycle(max(step - 1, 0)), verified=True)
         before, self.records = self.records, self.retention.roles([*self.records.values(), record])
         try:
+            if spoiled := non_finite(state_tensors(task)):
+                raise OSError(f"{spoiled[0]} holds NaN or inf")
             self._write(trainer)
         except OSError as error:
             self.records = before
@@ -145,6 +151,14 @@ class Checkpoints(Checkpoint):
         }
         paths = {role: str(self.folder / f"{role}.ckpt") for role in self.records}
         task.rails.summary["checkpoints"] = {"best": None, "last": None, **paths}
+
+
+def state_tensors(task: Task) -> dict[str, Tensor]:
+    """Weights, buffers and the optimizer's moments by name."""
+    tensors = task.state_dict()
+    for number, state in enumerate(task.optimizers().state.values()):
+        tensors |= {f"{name} of parameter {number}": value for name, value in state.items()}
+    return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
 
 
 def link(source: Path, target: Path) -> None:
