@@ -1,17 +1,19 @@
 """One run of a Lightning project, from a composed config to a run folder that explains itself."""
 
 import logging
+import math
 import time
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from shared import logs
+from shared import loggers, logs
 from shared.assembly import Assembly, assemble
 from shared.checks import check
 from shared.cli import ROOT
-from shared.errors import UserError
+from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
 from shared.run_folder import RunFolder, write_atomically
 from shared.summary import git_commit, restarts, versions
@@ -19,11 +21,11 @@ from shared.summary import git_commit, restarts, versions
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig) -> float | None:
+def run(cfg: DictConfig) -> float:
     """Train as `cfg` says; returns the best value of the monitored metric.
 
     Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
-    mend and SystemExit(128 + signal) after an interruption.
+    mend, SystemExit(128 + signal) after an interruption and SystemExit(1) when NaN or inf ended the training.
     """
     logs.adopt_frameworks()
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
@@ -35,12 +37,15 @@ def run(cfg: DictConfig) -> float | None:
             assembly = assemble(cfg, folder, interruption)
             write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             fit(assembly, summary)
-            return summary["monitor"]["best"]  # what a sweeper optimises
+            if summary["status"] == "stopped_non_finite" and HydraConfig.get().mode == RunMode.RUN:
+                raise SystemExit(1)  # but a sweep goes on: that a job diverges is a result
+            best = summary["monitor"]["best"]  # what a sweeper optimises
+            return math.nan if best is None else best
         except Interrupted as interrupted:
             summary["status"] = "interrupted"
             raise SystemExit(128 + interrupted.signum) from None
-        except UserError as error:
-            log.error("%s", error, extra={"file_only": True})
+        except Exception as error:  # the command line shows it; train.log keeps it
+            log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
             raise
         finally:
             interruption.defer()
@@ -62,6 +67,8 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     try:
         trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
         summary["status"] = "completed"
+    except StoppedNonFinite:
+        summary["status"] = "stopped_non_finite"
     finally:
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}
         summary["restarts"] = restarts(rails.schedule, trainer.global_step)
@@ -72,11 +79,21 @@ def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
     summary["seconds"] = round(time.time() - began, 1)
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
-    if folder.metrics.path.exists():
-        from shared.runs.report import write_report
-
-        write_report(folder.path)
+    loggers.finish()
+    draw(folder)
     log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)
     for handler in logging.getLogger().handlers:
         handler.flush()
     print(f"run: {folder.path}", flush=True)
+
+
+def draw(folder: RunFolder) -> None:
+    """The picture of the run; a run is not lost for want of it."""
+    if not folder.metrics.path.exists():
+        return
+    from shared.runs.report import write_report
+
+    try:
+        log.info("picture: %s", write_report(folder.path))
+    except Exception:
+        log.warning("no picture of this run", exc_info=True)

@@ -8,9 +8,11 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
 from shared.checkpoint_folder import CheckpointFolder, DurableIO
 from shared.errors import UserError
+from shared.finite import non_finite
 from shared.policy.retention import Checkpoint as Record
 from shared.policy.retention import Retention
 from shared.training import Task
@@ -52,6 +54,8 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.saved_at = time.monotonic()
+        if trainer.ckpt_path is None:
+            self.save(trainer, task)  # a full disk shows now, and the first epoch has a state to go back to
         task.rails.interruption.defer()
         task.rails.interruption.check()
 
@@ -91,6 +95,8 @@ class Checkpoints(Checkpoint):
         self.records = {**self.retention.roles([*before.values(), record]), "last": record}
         self.saved_at = time.monotonic()
         try:
+            if spoiled := non_finite(state_tensors(task)):
+                raise OSError(f"{spoiled[0]} holds NaN or inf")
             self._write(trainer, record, set(before))
         except OSError as error:
             self.records = before
@@ -143,3 +149,11 @@ class Checkpoints(Checkpoint):
         }
         paths = {role: str(self.folder.file(role)) for role in self.records}
         task.rails.summary["checkpoints"] = {"best": None, "last": None, **paths}
+
+
+def state_tensors(task: Task) -> dict[str, Tensor]:
+    """Weights, buffers and the optimizer's moments by name."""
+    tensors = task.state_dict()
+    for number, state in enumerate(task.optimizers().state.values()):
+        tensors |= {f"{name} of parameter {number}": value for name, value in state.items()}
+    return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}

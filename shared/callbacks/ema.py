@@ -55,6 +55,10 @@ class EMA(lightning.Callback):
     def on_load_checkpoint(self, trainer: lightning.Trainer, task: Task, checkpoint: dict[str, Any]) -> None:
         self.average = checkpoint.get("ema", {})
 
+    def roll_back(self, checkpoint: dict[str, Any]) -> None:
+        """Forget what came after the checkpoint; the guard asks for it."""
+        put(checkpoint["ema"], self.average)
+
 
 def weights(task: Task) -> dict[str, Tensor]:
     """The network's floating-point parameters and buffers, by name, sharing their memory."""
