@@ -19,10 +19,9 @@ def lines_of(*arguments: str) -> list[str]:
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been():
-    first, second, total = lines_of("--trials", "2", "--moments", "checkpoint", "new machine")
-    assert first.startswith("trial 1: ") and first.endswith("the same to the bit")
-    assert "(new machine)" in second
-    assert total.startswith("0 of 2 lost")
+    trial, total = lines_of("--trials", "1", "--moments", "checkpoint")
+    assert trial.startswith("trial 1: ") and trial.endswith("the same to the bit")
+    assert total.startswith("0 of 1 lost")
 
 
 @pytest.mark.slow
