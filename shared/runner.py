@@ -34,8 +34,8 @@ def run(cfg: DictConfig) -> float:
     with Interruption() as interruption:
         try:
             check(cfg)
-            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             assembly = assemble(cfg, folder, interruption)
+            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             fit(assembly, summary)
             if summary["status"] == "stopped_non_finite" and HydraConfig.get().mode == RunMode.RUN:
                 raise SystemExit(1)  # but a sweep goes on: that a job diverges is a result
@@ -48,20 +48,24 @@ def run(cfg: DictConfig) -> float:
             log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
             raise
         finally:
+            interruption.defer()
             close(folder, summary, began)
 
 
 def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
     task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
+    checkpoint = rails.start.checkpoint
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
-    summary["resumed_from"] = str(assembly.checkpoint) if assembly.checkpoint else None
-    for line in assembly.preflight.lines():
-        log.info(line)
+    summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
+    if rails.start.is_over(rails.schedule.epochs):
+        epoch = rails.start.state["epoch"]
+        log.info("nothing left to train after epoch %d; set trainer.max_epochs and resume_mode=extend", epoch)
+    else:
+        for line in assembly.preflight.lines():
+            log.info(line)
     try:
-        trainer.fit(
-            task, assembly.train_loader, assembly.val_loader, ckpt_path=assembly.checkpoint, weights_only=True
-        )
+        trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
         summary["status"] = "completed"
     except StoppedNonFinite:
         summary["status"] = "stopped_non_finite"

@@ -19,6 +19,7 @@ from shared.interruption import Interruption
 from shared.meter import Meter
 from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
+from shared.resume import Start
 from shared.run_folder import RunFolder
 from shared.step import Batch, Gradients, Snapshot, gradients
 
@@ -39,6 +40,9 @@ class Rails:
     mode: Literal["min", "max"]
     clip_norm: float | None = None
     probe_memory: bool = False
+    start: Start = field(default_factory=Start)
+    saved: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    """Told of each new checkpoint: the records by role."""
     cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 

@@ -25,6 +25,8 @@ class EMA(lightning.Callback):
         if not self.average:
             self.average = {name: tensor.clone() for name, tensor in weights(task).items()}
         self.average = {name: tensor.to(task.device) for name, tensor in self.average.items()}
+
+    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.steps = trainer.global_step
 
     def on_train_batch_end(
