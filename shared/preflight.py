@@ -58,7 +58,7 @@ def inspect(
     moments: int,
     files: int,
 ) -> Preflight:
-    """Measure the plan: a checkpoint is the weights and the optimizer's `moments` of each; `files` of them may lie there."""
+    """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     parameters, trainable = sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
     checkpoint = 4 * (parameters + trainable * moments)
