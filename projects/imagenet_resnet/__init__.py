@@ -1,0 +1,1 @@
+"""ResNet-50 on ImageNet; scanned digits as the embedded default."""

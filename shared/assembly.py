@@ -1,0 +1,170 @@
+"""Builds the parts of a run from its config, in the order in which they need each other."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Checkpoint
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.utils.data import DataLoader
+
+from shared import loggers, resume
+from shared.data.loader import make_loader
+from shared.errors import UserError
+from shared.interruption import Interruption
+from shared.policy.batching import Batching
+from shared.preflight import Preflight, inspect
+from shared.run_folder import RunFolder
+from shared.training import Rails, Task
+
+
+@dataclass
+class Assembly:
+    """Everything `Trainer.fit` needs, and what is said before it."""
+
+    trainer: lightning.Trainer
+    task: Task
+    train_loader: DataLoader
+    val_loader: DataLoader
+    preflight: Preflight
+    checkpoint: Path | None
+
+
+def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
+    """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
+    lightning.seed_everything(cfg.seed, verbose=False)
+    data = build(cfg.data, "data")
+    data.prepare()
+    model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
+    trainer = build_trainer(cfg, folder)
+    batching = build_batching(cfg, trainer.world_size)
+    train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
+    schedule = build(cfg.schedule, "schedule")(
+        peak=cfg.optimizer.lr,
+        epochs=cfg.trainer.max_epochs,
+        steps_per_epoch=batches(len(train_loader), cfg.trainer.limit_train_batches),
+    )
+    task: Task = build(cfg.task, "task", model=model, data=data)
+    task.rails = Rails(
+        folder=folder,
+        config=OmegaConf.to_container(cfg),
+        overrides=list(HydraConfig.get().overrides.task),
+        schedule=schedule,
+        optimizer=build(cfg.optimizer, "optimizer"),
+        batching=batching,
+        interruption=interruption,
+        sampler=train_loader.sampler,
+        clip_norm=cfg.clip_norm,
+        monitor=cfg.monitor.name,
+        mode=cfg.monitor.mode,
+    )
+    checkpoint = resume.find(cfg, folder)
+    samples = (len(train_loader.sampler), len(val_loader.sampler))
+    preflight = inspect(
+        task, schedule, batching, samples, folder.path, backup=cfg.backup.url or "none (backup.url=...)"
+    )
+    return Assembly(trainer, task, train_loader, val_loader, preflight, checkpoint)
+
+
+def build(node: Any, key: str, **arguments: Any) -> Any:
+    """`instantiate`, with errors that name the config group."""
+    try:
+        built = instantiate(node, **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        if isinstance(error.__cause__, ValueError | TypeError):
+            raise UserError(str(error.__cause__), key, f"see conf/{key}/ and --help") from error
+        raise
+    return guarded(built, key) if callable(built) and OmegaConf.select(node, "_partial_") else built
+
+
+def guarded(factory: Callable[..., Any], key: str) -> Callable[..., Any]:
+    """The factory, with a ValueError about a setting turned into a UserError that names the config group."""
+
+    def make(*arguments: Any, **settings: Any) -> Any:
+        try:
+            return factory(*arguments, **settings)
+        except (ValueError, TypeError) as error:
+            raise UserError(str(error), key, f"see conf/{key}/ and --help") from error
+
+    return make
+
+
+def prepare_model(model: nn.Module, cfg: DictConfig) -> nn.Module:
+    """Memory format and compilation, as `hardware` says; state-dict names stay as they are."""
+    if cfg.hardware.tf32:
+        torch.set_float32_matmul_precision("high")
+    if cfg.hardware.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if cfg.hardware.compile:
+        model.compile()
+    return model
+
+
+def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Trainer:
+    """Lightning's Trainer with our callbacks and loggers; without a run folder it writes nothing."""
+    callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))
+    try:
+        return instantiate(
+            cfg.trainer,
+            callbacks=callbacks,
+            logger=loggers.build(cfg.logger, folder) if folder else False,
+            enable_checkpointing=cfg.trainer.enable_checkpointing and folder is not None,
+        )
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        raise UserError(
+            str(cause).splitlines()[0], "trainer / hardware", "choose another hardware=..."
+        ) from error
+
+
+def build_batching(cfg: DictConfig, devices: int) -> Batching:
+    """How the optimizer's batch is spread over devices and micro batches."""
+    micro = cfg.micro_batch_size if isinstance(cfg.micro_batch_size, int) else None
+    try:
+        return Batching(effective=cfg.effective_batch_size, devices=devices, micro_limit=micro)
+    except ValueError as error:
+        raise UserError(
+            str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"
+        ) from error
+
+
+def build_loaders(
+    cfg: DictConfig, data: Any, batching: Batching, trainer: lightning.Trainer
+) -> tuple[DataLoader, DataLoader]:
+    """Training loader (one batch = this device's optimizer batch) and validation loader."""
+    common = {
+        "seed": cfg.seed,
+        "workers": workers(cfg.hardware.workers, trainer),
+        "rank": trainer.global_rank,
+        "world": trainer.world_size,
+        "pin_memory": trainer.strategy.root_device.type == "cuda",
+    }
+    train = make_loader(
+        data.train, batching.per_device, train=True, samples_per_epoch=cfg.samples_per_epoch, **common
+    )
+    return train, make_loader(data.val, batching.per_device, train=False, **common)
+
+
+def workers(setting: int | str, trainer: lightning.Trainer) -> int:
+    """Loader processes: `auto` leaves the cores to the network when it trains on the processor."""
+    if setting != "auto":
+        return int(setting)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    return cores // 4 if on_cpu else min(8, max(1, cores // trainer.num_devices - 1))
+
+
+def batches(available: int, limit: int | float) -> int:
+    """Batches of an epoch under `trainer.limit_train_batches`: a number, or a share of all."""
+    return min(available, limit) if isinstance(limit, int) else max(1, int(available * limit))

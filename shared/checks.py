@@ -1,0 +1,44 @@
+"""Checks of the config before anything is built: each failure names the key and how to mend it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from shared.errors import UserError
+
+Rule = tuple[str, Callable[[Any], bool], str]
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+RULES: list[Rule] = [
+    ("seed", lambda v: _whole(v, 0) and v < 2**32, "a whole number from 0 to 4294967295"),
+    ("trainer.max_epochs", lambda v: _whole(v, 1), "a whole number of epochs from 1"),
+    ("trainer.min_epochs", lambda v: v is None or _whole(v, 0), "a whole number of epochs or null"),
+    ("trainer.check_val_every_n_epoch", lambda v: _whole(v, 1), "a whole number of epochs from 1"),
+    ("trainer.log_every_n_steps", lambda v: _whole(v, 1), "a whole number of steps from 1"),
+    ("effective_batch_size", lambda v: _whole(v, 1), "a whole number of samples from 1"),
+    (
+        "micro_batch_size",
+        lambda v: v in (None, "auto") or _whole(v, 1),
+        "null, auto or a number of samples from 1",
+    ),
+    ("samples_per_epoch", lambda v: v is None or _whole(v, 1), "null or a number of samples from 1"),
+    ("monitor.mode", lambda v: v in ("min", "max"), "min or max"),
+    ("optimizer.lr", lambda v: isinstance(v, int | float) and v > 0, "a number above 0"),
+    ("clip_norm", lambda v: v is None or (isinstance(v, int | float) and v > 0), "null or a number above 0"),
+    ("resume", lambda v: isinstance(v, str) and v != "", "auto, never or the path of a checkpoint"),
+    ("resume_mode", lambda v: v in ("exact", "extend", "weights"), "exact, extend or weights"),
+    ("hardware.workers", lambda v: v == "auto" or _whole(v, 0), "auto or a number of processes from 0"),
+]
+
+
+def check(cfg: DictConfig) -> None:
+    """Raise UserError for the first setting that cannot work."""
+    for key, holds, wanted in RULES:
+        value = OmegaConf.select(cfg, key)
+        if not holds(value):
+            raise UserError(f"{value!r} does not work", key, f"set {wanted}")

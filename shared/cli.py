@@ -1,0 +1,148 @@
+"""The command line of every project: Hydra parses, then (and only then) the heavy imports begin.
+
+What a user did wrong ends in one `error:` line on stderr and exit code 2; a bug keeps its traceback and exit code 1.
+"""
+
+import difflib
+import math
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from shared.errors import UserError
+
+USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
+ROOT = Path(__file__).resolve().parents[1]
+OmegaConf.register_new_resolver("root", lambda path: str(ROOT / path), replace=True)
+
+
+def train(file: str) -> None:
+    """Run the project whose `train.py` is `file`: `conf/<project>.yaml` plus the overrides in `sys.argv`."""
+    sys.argv[1:] = sorted(
+        sys.argv[1:], key=lambda word: word not in ("-m", "--multirun")
+    )  # argparse wants it first
+    project = Path(file).resolve().parent.name
+
+    def task(cfg: DictConfig) -> float:
+        from shared.runner import run
+
+        try:
+            return run(cfg)
+        except InstantiationException:
+            raise
+        except USER_ERRORS as error:
+            if not _in_sweep():
+                _exit(_explain(error, project))
+            _say(_explain(error, project))
+        except Exception:
+            if not _in_sweep():
+                raise
+            traceback.print_exc()
+        return math.nan  # a failed job of a sweep: the others go on
+
+    _main(task, project)
+
+
+def evaluate(file: str) -> None:
+    """Score `checkpoint=PATH` of the project whose `evaluate.py` is `file`; prints one JSON object."""
+    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
+        sys.exit(
+            f"usage: {file} checkpoint=PATH [split=val|train] [data=... data.root=... hardware=... key=value]"
+        )
+    project = Path(file).resolve().parent.name
+
+    def task() -> None:
+        from shared.evaluation import evaluate
+
+        evaluate(project, ROOT / "conf", sys.argv[1:])
+
+    _guard(task, project)
+
+
+def _main(task: Callable[[DictConfig], Any], project: str) -> None:
+    config = str(ROOT / "conf")
+    _guard(hydra.main(version_base="1.3", config_path=config, config_name=project)(task), project)
+    if "shared.sweep" in sys.modules and (code := sys.modules["shared.sweep"].exit_code()):
+        sys.exit(code)
+
+
+def _guard(command: Callable[[], Any], project: str) -> None:
+    """Run a command; errors that a user can mend become one line."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us instead of being printed by Hydra
+    os.environ.setdefault(
+        "NO_ALBUMENTATIONS_UPDATE", "1"
+    )  # albumentations asks the network at import otherwise
+    try:
+        command()
+    except InstantiationException:
+        raise
+    except USER_ERRORS as error:
+        _exit(_explain(error, project))
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _say(error: UserError) -> None:
+    sys.stdout.flush()
+    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+
+
+def _exit(error: UserError) -> NoReturn:
+    _say(error)
+    sys.exit(2)
+
+
+def _explain(error: Exception, project: str) -> UserError:
+    """Hydra's and OmegaConf's messages, in one line that names the key and the way out."""
+    if isinstance(error, UserError):
+        return error
+    text = str(error)
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found[1]
+        close = difflib.get_close_matches(key, _known_keys(project), n=1, cutoff=0.6)
+        hint = (
+            f"did you mean {close[0]}=...?"
+            if close
+            else "--help lists the overrides; +key=value adds a new one"
+        )
+        return UserError("unknown override", key, hint)
+    if found := re.search(
+        r"Could not find '([^']+)'\s+Available options in '[^']+':\s+(.+)", text, re.DOTALL
+    ):
+        group, _, option = found[1].rpartition("/")
+        options = ", ".join(
+            line.strip() for line in found[2].splitlines() if line.strip() and "Config search" not in line
+        )
+        return UserError(f"there is no {group} '{option}'", f"{group}={option}", f"choose one of {options}")
+    if isinstance(error, MissingMandatoryValue):
+        return UserError("a value is needed", error.full_key, f"give {error.full_key}=...")
+    key = getattr(error, "override", None) or getattr(error, "full_key", None) or "command line"
+    return UserError(
+        text.splitlines()[0] if text else type(error).__name__, key, "--help lists the overrides"
+    )
+
+
+def _known_keys(project: str) -> list[str]:
+    with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return list(_flatten(hydra.compose(project)))
+
+
+def _flatten(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        name = f"{prefix}{key}"
+        yield name
+        if OmegaConf.is_dict(child := node._get_node(key)):
+            yield from _flatten(child, f"{name}.")

@@ -1,0 +1,98 @@
+"""Labelled image files as a data set: encoded bytes in, uint8 pixels out, unreadable files counted."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from shared.data.images import ImageError
+from shared.data.sampler import SampleKey
+from shared.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class View(Protocol):
+    """Encoded bytes, the file's name and the key -> uint8 (size, size, 3)."""
+
+    size: int
+
+    def __call__(self, data: bytes, name: str, key: SampleKey) -> np.ndarray: ...
+
+
+class ImageDataset(Dataset):
+    """Maps a SampleKey to one image; a file that cannot be read is replaced by the next that can.
+
+    `paths` and `labels` become arrays, not lists, so that workers share the parent's pages. Batches:
+    `image` uint8 (N, 3, H, W) in channels_last layout, `label` and `index` int64 (N,), `corrupt` int64
+    (N,): the index of the unreadable file that a sample stands in for, else -1.
+    """
+
+    def __init__(self, paths: Sequence[str], labels: Sequence[int], view: View, max_corrupt: int) -> None:
+        self.paths = np.array([os.fsencode(path) for path in paths])
+        self.labels = np.array(labels, dtype=np.int64)
+        self.view = view
+        self.max_corrupt = max_corrupt
+        self.corrupt: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def path(self, index: int) -> str:
+        return os.fsdecode(self.paths[index])
+
+    def load(self, key: SampleKey) -> np.ndarray:
+        path = self.path(key.index)
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 (a Path costs as much as the read)
+                data = file.read()
+        except OSError as error:
+            raise ImageError(f"{path}: {error.strerror}") from error
+        return self.view(data, path, key)
+
+    def __getitem__(self, key: SampleKey) -> dict[str, Any]:
+        for skipped in range(self.max_corrupt + 1):
+            index = (key.index + skipped) % len(self)
+            try:
+                image = self.load(key._replace(index=index))
+            except ImageError:
+                continue
+            corrupt = key.index if skipped else -1
+            return {"image": image, "label": self.labels[index], "index": index, "corrupt": corrupt}
+        size = key.size or self.view.size
+        blank = np.zeros((size, size, 3), np.uint8)  # never trained on: `check` ends the run
+        return {"image": blank, "label": 0, "index": key.index, "corrupt": key.index}
+
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
+        images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
+        numbers = {key: torch.tensor([int(s[key]) for s in samples]) for key in ("label", "index", "corrupt")}
+        return {"image": images, **numbers}
+
+    def check(self, batch: dict[str, Tensor]) -> None:
+        """Name each unreadable file of a batch once, in the main process; too many of them end the run."""
+        for index in batch["corrupt"][batch["corrupt"] >= 0].tolist():
+            while self.is_corrupt(index):
+                index = (index + 1) % len(self)
+
+    def is_corrupt(self, index: int) -> bool:
+        if index in self.corrupt:
+            return True
+        try:
+            self.load(SampleKey(0, index))
+        except ImageError as error:
+            self.corrupt.add(index)
+            if len(self.corrupt) > self.max_corrupt:
+                what = f"{error}; unreadable files: {len(self.corrupt)}, allowed: {self.max_corrupt}"
+                raise UserError(
+                    what, "data.max_corrupt", "repair or delete the file, or allow more"
+                ) from error
+            log.warning(
+                "skipped %s (%d unreadable of at most %d)", error, len(self.corrupt), self.max_corrupt
+            )
+            return True
+        return False

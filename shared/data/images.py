@@ -1,0 +1,141 @@
+"""Image decoding and augmentation in uint8: the only module that imports the decoders and albumentations.
+
+Pixels are RGB, height x width x channel. EXIF orientation is ignored, as official ImageNet weights expect.
+"""
+
+import os
+import random
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from shared.errors import UserError
+
+MAX_PIXELS = 2**28  # a decoder allocates what a header claims; no photograph is larger
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks the network for a newer version
+
+import albumentations as A  # noqa: E402
+import cv2  # noqa: E402
+import simplejpeg  # noqa: E402
+
+cv2.setNumThreads(0)  # the loader's workers are the parallelism
+
+
+class ImageError(Exception):
+    """A file that holds no readable image; the message names it."""
+
+
+class Box(NamedTuple):
+    """A region in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def decode(data: bytes, name: str, reduction: int = 1) -> np.ndarray:
+    """Any image file's content as uint8 RGB (H, W, 3); JPEGs at 1/`reduction` (1, 2, 4, 8) of their size.
+
+    Raises ImageError for what is empty, cut short, huge or no image. Bytes that do not belong to a
+    JPEG are skipped, as Pillow does.
+    """
+    if not data:
+        raise ImageError(f"{name}: empty file")
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if height * width > MAX_PIXELS:
+            raise ImageError(f"{name}: {width} x {height} pixels")
+        return simplejpeg.decode_jpeg(
+            data,
+            fastdct=True,
+            fastupsample=True,
+            min_height=-(-height // reduction),
+            min_width=-(-width // reduction),
+            min_factor=reduction,
+        )
+    except ValueError as error:
+        if "Premature end" in str(error):
+            raise ImageError(f"{name}: the file is cut short") from error
+    return decode_other(data, name)
+
+
+def decode_other(data: bytes, name: str) -> np.ndarray:
+    """What is no plain JPEG, through OpenCV."""
+    try:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f"{name}: {error.err}") from error
+    if image is None:
+        raise ImageError(f"{name}: not an image, or a damaged one")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_crop(data: bytes, name: str, choose_box: Callable[[int, int], Box], size: int) -> np.ndarray:
+    """The region `choose_box(height, width)` of an image, at size x size pixels: uint8 (size, size, 3).
+
+    The region is chosen before decoding: where it is at least twice as large as needed, a JPEG is
+    decoded at a half, a quarter or an eighth, which is faster and does not alias.
+    """
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        image = decode(data, name)
+        height, width = image.shape[:2]
+        box = choose_box(height, width)
+    else:
+        box = choose_box(height, width)
+        shrink = min(box.height, box.width) // size
+        image = decode(data, name, reduction=next((r for r in (8, 4, 2) if shrink >= r), 1))
+    rows, columns = image.shape[0] / height, image.shape[1] / width
+    top, bottom = round(box.top * rows), round((box.top + box.height) * rows)
+    left, right = round(box.left * columns), round((box.left + box.width) * columns)
+    return resize(image[top : max(bottom, top + 1), left : max(right, left + 1)], size)
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """To size x size; bilinear, or the mean over each pixel's area where bilinear would skip pixels."""
+    shrink = min(image.shape[:2]) / size
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrink >= 2 else cv2.INTER_LINEAR)
+
+
+class Augment:
+    """albumentations transforms by name, in order, such as {"HorizontalFlip": {"p": 0.5}}.
+
+    Left alone, albumentations 2.0.8 repeats its draws in every worker and every epoch; here the caller's
+    generator decides each of them.
+    """
+
+    def __init__(self, transforms: Mapping[str, Mapping[str, Any]]) -> None:
+        self.compose = A.Compose([build_transform(name, options) for name, options in transforms.items()])
+
+    def __call__(self, image: np.ndarray, rng: Generator) -> np.ndarray:
+        self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        return self.compose(image=image)["image"]
+
+
+def build_transform(name: str, options: Mapping[str, Any]) -> A.BasicTransform:
+    where, kind = f"data.augment.{name}", getattr(A, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
+        raise UserError(f"albumentations has no transform {name}", where, "use a name from its documentation")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # unknown options are only warned of
+            return kind(**options)
+    except (TypeError, ValueError, UserWarning) as error:
+        raise UserError(" ".join(str(error).split()), where, "correct its options") from error
+
+
+def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
+    """uint8 RGB (H, W, 3), or grey (H, W, 1) -> JPEG with chroma at half resolution, as cameras write it."""
+    kind = (
+        {"colorspace": "GRAY", "colorsubsampling": "Gray"}
+        if image.shape[2] == 1
+        else {"colorsubsampling": "420"}
+    )
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, **kind)

@@ -1,0 +1,70 @@
+"""DataLoaders that yield the same batches whatever the number of workers."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from shared.data.sampler import EpochSampler
+from shared.errors import UserError
+
+
+class CheckedLoader(DataLoader):
+    """A DataLoader that shows every batch to the data set's `check`, in the main process."""
+
+    def __iter__(self) -> Iterator[Any]:
+        check = getattr(self.dataset, "check", lambda batch: None)
+        for batch in super().__iter__():
+            check(batch)
+            yield batch
+
+
+def make_loader(
+    dataset: Dataset,
+    batch_size: int,
+    *,
+    train: bool,
+    seed: int = 0,
+    workers: int = 0,
+    samples_per_epoch: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    pin_memory: bool = False,
+    prefetch: int = 2,
+) -> CheckedLoader:
+    """Batches of `dataset`, which maps SampleKeys to samples and may bring its own `collate` and `check`.
+
+    Training shuffles and drops the incomplete last batch; evaluation does neither. `loader.sampler` is
+    the EpochSampler: set the epoch, a resume position or an image size there.
+    """
+    sampler = EpochSampler(
+        len(dataset),
+        seed,
+        shuffle=train,
+        samples_per_epoch=samples_per_epoch if train else None,
+        rank=rank,
+        world=world,
+    )
+    if batch_size < 1 or (train and batch_size > len(sampler)):
+        what = f"a batch of {batch_size} cannot be drawn from {len(sampler)} samples an epoch"
+        raise UserError(what, "effective_batch_size", f"choose 1 to {len(sampler)}")
+    return CheckedLoader(
+        dataset,
+        batch_size,
+        sampler=sampler,
+        drop_last=train,
+        num_workers=workers,
+        collate_fn=getattr(dataset, "collate", None),
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        prefetch_factor=prefetch if workers else None,
+        worker_init_fn=ignore_interrupt,
+        generator=torch.Generator(),  # else each epoch draws from the global one, more often without workers
+    )
+
+
+def ignore_interrupt(worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal; only the main one may answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,87 @@
+"""The order of samples in closed form: a function of (seed, epoch, position), with no state to save."""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from shared.data.draws import keyed_generator
+from shared.errors import UserError
+
+
+class SampleKey(NamedTuple):
+    """What a data set is asked for; carries all that a worker must know, so workers hold no state.
+
+    `epoch` counts passes over the data, so (epoch, index) is never drawn twice; `size` is the side in
+    pixels when the image size changes over training, None for the data set's own.
+    """
+
+    epoch: int
+    index: int
+    size: int | None = None
+
+
+@lru_cache(maxsize=2)
+def shuffled(samples: int, seed: int, epoch: int) -> np.ndarray:
+    return keyed_generator(seed, "order", epoch).permutation(samples)
+
+
+class EpochSampler(Sampler[SampleKey]):
+    """Sample keys of one rank, epoch by epoch (0-based, as torch's samplers count).
+
+    `samples_per_epoch` cuts the endless stream of shuffled passes into epochs of that length: every
+    sample is seen once before any is seen twice, across epochs. Ranks take turns along the epoch; its
+    end is padded from its start so that all have equally many.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        seed: int,
+        *,
+        shuffle: bool = True,
+        samples_per_epoch: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if samples_per_epoch is not None and samples_per_epoch < 1:
+            raise UserError(
+                f"{samples_per_epoch} samples an epoch", "samples_per_epoch", "use 1 or more, or null"
+            )
+        self.samples, self.seed, self.shuffle = samples, seed, shuffle
+        self.epoch_length = samples_per_epoch or samples
+        self.rank, self.world = rank, world
+        self.image_size: int | None = None
+        self.epoch = 0
+        self._resumed = (0, 0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration; Lightning calls this by itself."""
+        self.epoch = epoch
+
+    def resume_at(self, epoch: int, position: int) -> None:
+        """Let `epoch` start after its first `position` samples, counted over all ranks."""
+        self.epoch, self._resumed = epoch, (epoch, position)
+
+    @property
+    def start(self) -> int:
+        epoch, position = self._resumed
+        return position if self.epoch == epoch else 0
+
+    def _positions(self) -> range:
+        return range(
+            self.start + self.rank, math.ceil(self.epoch_length / self.world) * self.world, self.world
+        )
+
+    def __len__(self) -> int:
+        return len(self._positions())
+
+    def __iter__(self) -> Iterator[SampleKey]:
+        first, size = self.epoch * self.epoch_length, self.image_size
+        for position in self._positions():
+            epoch, offset = divmod(first + position % self.epoch_length, self.samples)
+            index = int(shuffled(self.samples, self.seed, epoch)[offset]) if self.shuffle else offset
+            yield SampleKey(epoch, index, size)

@@ -1,0 +1,1 @@
+"""Networks that more than one project uses: plain torch.nn."""

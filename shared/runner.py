@@ -1,0 +1,90 @@
+"""One run of a Lightning project, from a composed config to a run folder that explains itself."""
+
+import logging
+import math
+import time
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from shared import loggers, logs
+from shared.assembly import Assembly, assemble
+from shared.checks import check
+from shared.cli import ROOT
+from shared.errors import UserError
+from shared.interruption import Interrupted, Interruption
+from shared.run_folder import RunFolder, write_atomically
+from shared.summary import git_commit, restarts, versions
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> float:
+    """Train as `cfg` says; returns the best value of the monitored metric.
+
+    Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
+    mend and SystemExit(128 + signal) after an interruption.
+    """
+    logs.adopt_frameworks()
+    folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
+    began = time.time()
+    with Interruption() as interruption:
+        try:
+            check(cfg)
+            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+            assembly = assemble(cfg, folder, interruption)
+            fit(assembly, summary)
+            best = summary["monitor"]["best"]  # what a sweeper optimises
+            return math.nan if best is None else best
+        except Interrupted as interrupted:
+            summary["status"] = "interrupted"
+            raise SystemExit(128 + interrupted.signum) from None
+        except Exception as error:  # the command line shows it; train.log keeps it
+            log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
+            raise
+        finally:
+            close(folder, summary, began)
+
+
+def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
+    """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
+    task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
+    summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
+    summary["resumed_from"] = str(assembly.checkpoint) if assembly.checkpoint else None
+    for line in assembly.preflight.lines():
+        log.info(line)
+    try:
+        trainer.fit(
+            task, assembly.train_loader, assembly.val_loader, ckpt_path=assembly.checkpoint, weights_only=True
+        )
+        summary["status"] = "completed"
+    finally:
+        summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}
+        summary["restarts"] = restarts(rails.schedule, trainer.global_step)
+
+
+def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
+    """Write what a finished, failed or interrupted run leaves, and name the folder as the last line."""
+    summary["seconds"] = round(time.time() - began, 1)
+    summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
+    folder.write_summary(summary)
+    loggers.finish()
+    draw(folder)
+    log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    print(f"run: {folder.path}", flush=True)
+
+
+def draw(folder: RunFolder) -> None:
+    """The picture of the run; a run is not lost for want of it."""
+    if not folder.metrics.path.exists():
+        return
+    from shared.runs.report import write_report
+
+    try:
+        log.info("picture: %s", write_report(folder.path))
+    except Exception:
+        log.warning("no picture of this run", exc_info=True)
