@@ -93,7 +93,12 @@ def train(task, schedule: str, optimizer: str, lr: float, epochs: int, batch: in
         )
 
 
-RECIPES = [("teacher", "sgd", 0.5), ("teacher", "adamw", 0.02), ("digits", "sgd", 0.3), ("digits", "adamw", 0.02)]
+RECIPES = [
+    ("teacher", "sgd", 0.5),
+    ("teacher", "adamw", 0.02),
+    ("digits", "sgd", 0.3),
+    ("digits", "adamw", 0.02),
+]
 
 
 def main() -> None:

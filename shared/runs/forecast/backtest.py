@@ -1,14 +1,20 @@
 """Scoring forecasts on finished runs: each one cut, forecast, and compared with what came, itself left out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from scipy.optimize import curve_fit
 
+from shared.errors import UserError
 from shared.runs.forecast.bands import quantiles, score, widening
 from shared.runs.forecast.fit import Curve, fit
+from shared.runs.forecast.plan import past_lr
 from shared.runs.forecast.prior import LibraryRun, Prior
+from shared.runs.forecast.rivals import rivals
+from shared.runs.forecast.scale import Scale
+from shared.runs.readers import read_run, walk
 
+MADE, REAL_WEIGHT = "made", 8.0  # runs in a folder of this name are small ones, trained to fill the library
 CUTS = (1 / 3, 0.5, 0.67, 0.77, 0.83)
 
 
@@ -59,49 +65,55 @@ def cuts(epochs: int) -> list[int]:
     return sorted({max(4, round(share * epochs)) for share in CUTS if round(share * epochs) < epochs})
 
 
-def rivals(error: np.ndarray, until: int) -> dict[str, float]:
-    """The forecasts people make by hand: the last value, a logarithm, a mean of parametric curves."""
-    epoch = np.arange(1.0, len(error) + 1)
-    slope, base = np.polyfit(np.log(epoch), error, 1)
-    return {
-        "last value": float(error[-1]),
-        "log fit": float(slope * np.log(until) + base),
-        "parametric": _parametric(epoch, error, float(until)),
-    }
-
-
-_SHAPES = (
-    (lambda x, a, b, c: a + b * x ** -np.abs(c), (0.5, 0.5, 0.5)),
-    (lambda x, a, b, c: a + b * np.exp(-np.abs(c) * x), (0.5, 0.5, 0.1)),
-    (lambda x, a, b, c: a + b / (1 + np.abs(c) * x), (0.3, 0.7, 0.3)),
-    (lambda x, a, b, c: a + b * np.exp(-np.abs(c) * np.sqrt(x)), (0.3, 0.7, 0.5)),
-)
-
-
-def _parametric(x: np.ndarray, y: np.ndarray, until: float) -> float:
-    """Four saturating curves weighted by BIC, the usual parametric ensemble."""
-    values, criteria = [], []
-    for shape, start in _SHAPES:
-        try:
-            best, _ = curve_fit(shape, x, y, start, maxfev=2000)
-        except (RuntimeError, TypeError, ValueError):
-            continue
-        residual = np.mean((shape(x, *best) - y) ** 2) + 1e-12
-        values.append(shape(until, *best))
-        criteria.append(len(x) * np.log(residual))
-    if not values:
-        return float(y[-1])
-    weights = np.exp(-(np.array(criteria) - min(criteria)) / 2)
-    return float(np.average(values, weights=weights))
-
-
 def library_run(
     name: str, error: np.ndarray, lr: np.ndarray, weight: float, library: list[LibraryRun]
 ) -> LibraryRun:
     """A finished run as the library keeps it; its scores come from the other runs of `library`."""
     peak = float(np.nanmax(lr))
-    draws = fit(Curve(error, lr), Prior([], peak), peak, steps=1500).draws
-    draws = draws[:, : len(np.median(draws, 0))]
-    scores = [trial(name, error, lr, seen, library).score for seen in cuts(len(error))] if library else []
+    draws = fit(Curve(error, lr), Prior([], peak), peak).draws
     first = tuple(round(float(e), 6) for e in error[:5])
-    return LibraryRun(name, peak, first, weight, np.median(draws, 0), draws.std(0), tuple(scores))
+    return LibraryRun(name, peak, first, weight, np.median(draws, 0), draws.std(0))
+
+
+def backtest(
+    folder: Path, metric: str | None, shipped: tuple[LibraryRun, ...], seed: int = 0
+) -> tuple[list[Trial], list[LibraryRun], list[str]]:
+    """Trials of every run in the folder, the runs as a library, and why others were left out."""
+    histories, skipped = [], []
+    for path in _runs(folder):
+        try:
+            histories.append(_history(path, metric))
+        except UserError as error:
+            skipped.append(str(error))
+    if not histories:
+        raise UserError(
+            "no finished run with 8 epochs and a learning rate", str(folder), "; ".join(skipped[:3])
+        )
+    library = [library_run(*history, []) for history in histories]
+    known = [run for run in shipped if not any(run.is_run(error) for _, error, _, _ in histories)]
+    trials, scored = [], []
+    for (name, error, lr, _), run in zip(histories, library, strict=True):
+        found = [trial(name, error, lr, seen, [*library, *known], seed) for seen in cuts(len(error))]
+        trials += found
+        scored.append(replace(run, scores=tuple(round(t.score, 3) for t in found)))
+    return trials, [*scored, *known], skipped
+
+
+def _runs(folder: Path) -> list[Path]:
+    """CSV files and run folders below; a run folder counts once."""
+    if not folder.is_dir():
+        raise UserError("not a folder", str(folder), "give the folder that holds the finished runs")
+    files = [file for file in walk(folder) if file.suffix == ".csv"]
+    return sorted({file.parent if file.name == "metrics.csv" else file for file in files})
+
+
+def _history(path: Path, metric: str | None) -> tuple[str, np.ndarray, np.ndarray, float]:
+    """Name, error and learning rate by epoch from 1, and the weight of a finished run."""
+    run = read_run(path)
+    name, values = run.metric(metric)
+    lr = past_lr(run)
+    known = np.isfinite(values)
+    if known.sum() < 8 or known.sum() < len(values) or run.epochs[0] != 1 or lr is None:
+        raise UserError(f"{name} or lr is incomplete", str(path), "a run needs 8 epochs, all of them logged")
+    weight = 1.0 if path.parent.name == MADE else REAL_WEIGHT
+    return run.name, Scale.of(name, values, run.mode(name)).error(values), lr, weight

@@ -8,7 +8,7 @@ from shared.runs.forecast.law import SIZE, Clock, curve, make_clock, spread
 from shared.runs.forecast.prior import Prior
 from shared.runs.forecast.sampler import sample
 
-WALKERS, STEPS, DRAWS = 64, 900, 800
+WALKERS, STEPS, DRAWS = 96, 1500, 1000
 MAX_STEPS = 160  # longer histories are folded: the law is smooth
 EVENT_SD = 0.1  # of an event's shift, relative to the error
 

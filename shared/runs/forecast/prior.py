@@ -11,7 +11,7 @@ from shared.errors import UserError
 from shared.runs.forecast.law import NAMES, SIZE
 
 SHIPPED = Path(__file__).parents[1] / "library" / "library.json"
-BANDWIDTH = 0.3
+BANDWIDTH = 0.4
 SAME_RECIPE = (
     20.0  # a run at the same peak learning rate is taken as the same recipe: it counts this much more
 )
@@ -58,6 +58,16 @@ def load_library(path: Path = SHIPPED) -> tuple[LibraryRun, ...]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         mend = "make one with scripts/forecast_backtest.py FOLDER --write-library FILE"
         raise UserError(f"not a forecast library ({error})", str(path), mend) from error
+
+
+def save_library(path: Path, runs: list[LibraryRun]) -> None:
+    """Write a library file, atomically."""
+    entries = [
+        vars(run) | {"median": run.median.round(4).tolist(), "sd": run.sd.round(4).tolist()} for run in runs
+    ]
+    partial = path.with_name(f".{path.name}.tmp")
+    partial.write_text(json.dumps({"parameters": NAMES, "runs": entries}, indent=1) + "\n")
+    partial.replace(path)
 
 
 class Prior:
