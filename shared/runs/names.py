@@ -40,6 +40,11 @@ def held_out(name: str) -> bool:
     return bool(_HELD_OUT.search(name)) and not _TRAIN.search(name)
 
 
+def training(name: str) -> bool:
+    """True for a column that says it is measured on training data."""
+    return bool(_TRAIN.search(name))
+
+
 def is_rate(name: str) -> bool:
     """True for a metric that is a fraction of something: it may have been written in percent."""
     return kind(name) in ("score", "error")
