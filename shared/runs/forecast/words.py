@@ -37,36 +37,67 @@ def show(metric: str, value: float) -> str:
     return f"{100 * value:.2f} %" if names.is_rate(metric) else f"{value:.4g}"
 
 
-def as_text(made: Forecast) -> str:
-    """The answer first, then restarts, milestones, other schedules and doubts."""
+def headlines(made: Forecast) -> list[str]:
+    """The answer, the target, restarts and early stopping, a sentence each."""
     metric, q = made.metric, made.quantiles
-
-    def band(low: float, high: float) -> str:
-        return f"{show(metric, low)} to {show(metric, high)}"
-
-    best = show(metric, made.best)
     lines = [
-        f"{metric}: best {best} at epoch {made.best_epoch}, forecast from epoch {made.last_epoch} ({made.plan})",
-        f"epoch {made.epochs[-1]}: {show(metric, made.median[-1])}, 80 % between {band(q[0.1][-1], q[0.9][-1])}, "
-        f"95 % between {band(q[0.025][-1], q[0.975][-1])}",
+        f"{metric}: best {show(metric, made.best)} at epoch {made.best_epoch}, forecast from epoch "
+        f"{made.last_epoch} ({made.plan})",
+        f"epoch {made.epochs[-1]}: {show(metric, made.median[-1])}, 80 % between "
+        f"{_band(metric, q[0.1][-1], q[0.9][-1])}, 95 % between {_band(metric, q[0.025][-1], q[0.975][-1])}",
     ]
     if made.target:
         when = made.target["epoch_median"]
-        lines.append(
-            f"target {show(metric, made.target['value'])}: probability {made.target['probability']:.0%}"
-            + (f", even odds at epoch {when}" if when else "")
-        )
+        chance = f"target {show(metric, made.target['value'])}: probability {made.target['probability']:.0%}"
+        lines.append(chance + (f", even odds at epoch {when}" if when else ""))
     lines += [_restart(metric, restart) for restart in made.restarts]
-    lines += [made.early_stopping] if made.early_stopping else []
-    if made.milestones:
-        lines.append("check again:")
-        for mark in made.milestones:
-            lines.append(
-                f"  epoch {mark['epoch']}: {band(mark['p10'], mark['p90'])}; below its middle the end is near "
-                f"{show(metric, mark['final_if_below'])}, above it {show(metric, mark['final_if_above'])}"
-            )
-    lines += _table(made)
+    return lines + ([made.early_stopping] if made.early_stopping else [])
+
+
+def milestones(made: Forecast) -> list[list[str]]:
+    """Header and rows: when to look again, what to expect, and what either half of it would mean."""
+    rows = [["check at epoch", "expect (80 %)", "end, if below the middle", "end, if above"]]
+    for mark in made.milestones:
+        ends = [show(made.metric, mark[k]) for k in ("final_if_below", "final_if_above")]
+        rows.append([str(mark["epoch"]), _band(made.metric, mark["p10"], mark["p90"]), *ends])
+    return rows
+
+
+def what_ifs(made: Forecast) -> list[list[str]]:
+    """Header and rows of the other schedules."""
+    rows = [["what if", "until", "epochs", "hours", "median", "80 % band", "reaches target"]]
+    for w in made.what_ifs:
+        hours = "-" if w["hours"] is None else f"{w['hours']:.1f}"
+        chance = "-" if w["p_target"] is None else f"{w['p_target']:.0%}"
+        band = _band(made.metric, *sorted((w["p10"], w["p90"])))
+        rows.append(
+            [
+                w["name"],
+                str(w["until"]),
+                str(w["epochs"]),
+                hours,
+                show(made.metric, w["median"]),
+                band,
+                chance,
+            ]
+        )
+    return rows
+
+
+def as_text(made: Forecast) -> str:
+    """The answer first, then milestones, other schedules and doubts."""
+    tables = [rows for rows in (milestones(made), what_ifs(made)) if len(rows) > 1]
+    lines = headlines(made) + [line for rows in tables for line in ["", *_aligned(rows)]]
     return "\n".join(lines + [f"note: {warning}" for warning in made.warnings])
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["   ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _band(metric: str, low: float, high: float) -> str:
+    return f"{show(metric, low)} to {show(metric, high)}"
 
 
 def _restart(metric: str, restart: dict) -> str:
@@ -77,20 +108,3 @@ def _restart(metric: str, restart: dict) -> str:
         f"restart at epoch {restart['epoch']}, LR x{restart['lr_ratio']:g}: {show(metric, restart['before'])} -> "
         f"{show(metric, restart['after_median'])}{size}; the peak of {show(metric, restart['peak'])} is {back}"
     )
-
-
-def _table(made: Forecast) -> list[str]:
-    if not made.what_ifs:
-        return []
-    width = max(len(w["name"]) for w in made.what_ifs)
-    lines = [f"{'what if':{width}}   until   epochs   hours    median   80 % band            reaches target"]
-    for w in made.what_ifs:
-        hours = "-" if w["hours"] is None else f"{w['hours']:.1f}"
-        chance = "-" if w["p_target"] is None else f"{w['p_target']:.0%}"
-        ends = sorted((w["p10"], w["p90"]))
-        shown = f"{show(made.metric, ends[0])} .. {show(made.metric, ends[1])}"
-        median = show(made.metric, w["median"])
-        lines.append(
-            f"{w['name']:{width}} {w['until']:7d} {w['epochs']:8d} {hours:>7} {median:>9}   {shown:20} {chance:>6}"
-        )
-    return lines
