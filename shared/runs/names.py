@@ -14,7 +14,8 @@ _HELD_OUT = re.compile(
 _TRAIN = re.compile(r"train|tacc|teer|tloss", re.I)
 _PERCENT = re.compile(r"percent|pct|%", re.I)
 _COUNTER = re.compile(
-    r"^(epoch|step|global_step|iter\w*|\w*time\w*|seconds|samples_per_second|forecast/.*|best_.*|_.*)$", re.I
+    r"^(epoch|step|global_step|iter\w*|\w*time\w*|seconds|samples_per_second|forecast/.*|best_.*|_.*|step/.*|time/.*)$",
+    re.I,
 )
 
 

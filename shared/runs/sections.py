@@ -149,7 +149,11 @@ def _forecast(made: "Forecast") -> str:
     from shared.runs.forecast.words import headlines, milestones, what_ifs
 
     said = "".join(f"<p>{html.escape(line)}</p>" for line in headlines(made))
-    tables = "".join(f'<div class="tight">{grid(rows[0], rows[1:])}</div>' for rows in (milestones(made), what_ifs(made)) if len(rows) > 1)
+    tables = "".join(
+        f'<div class="tight">{grid(rows[0], rows[1:])}</div>'
+        for rows in (milestones(made), what_ifs(made))
+        if len(rows) > 1
+    )
     doubts = "".join(f"<li>{html.escape(doubt)}</li>" for doubt in made.warnings)
     return f"<h2>Forecast</h2>{said}{tables}<ul class=sub>{doubts}</ul>"
 
@@ -186,15 +190,22 @@ def _pictures(folder: Path) -> str:
     files = [p for p in files if p.is_file() and p.stat().st_size <= MAX_PICTURE][:MAX_PICTURES]
     inner = "".join(
         f"<figure><figcaption>{html.escape(p.stem)}</figcaption>"
-        f'<img alt="{html.escape(p.stem)}" src="data:image/png;base64,{base64.b64encode(p.read_bytes()).decode()}"></figure>'
+        f'<img alt="{html.escape(p.stem)}" src="{_embedded(p)}"></figure>'
         for p in files
     )
     return f'<h2>Pictures</h2><div class="charts">{inner}</div>' if files else ""
 
 
+def _embedded(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+
+
 def _reproduce(run: RunLog) -> str:
     project, commit = run.summary.get("project"), run.summary.get("git_commit")
-    lines = [f"git checkout {commit}"] if commit else []
+    lines = []
+    if commit:
+        dirty = "   # and tracked files had been changed since" if "+" in str(commit) else ""
+        lines.append(f"git checkout {str(commit).partition('+')[0]}{dirty}")
     if project:
         lines.append(f"python projects/{project}/train.py --config-dir {run.path} --config-name config")
     versions = run.summary.get("versions")
