@@ -202,4 +202,7 @@ def workers(setting: int | str, trainer: lightning.Trainer) -> int:
 
 def batches(available: int, limit: int | float) -> int:
     """Batches of an epoch under `trainer.limit_train_batches`: a number, or a share of all."""
+    if limit <= 0:
+        mend = "give a number of batches or a share above 0"
+        raise UserError("steps_per_epoch would be 0", "trainer.limit_train_batches", mend)
     return min(available, limit) if isinstance(limit, int) else max(1, int(available * limit))

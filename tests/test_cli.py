@@ -40,6 +40,10 @@ def refused(outcome, *words):
         ("resume=/nowhere.ckpt", ["resume", "/nowhere.ckpt"]),
         ("hardware=a100", ["hardware"]),
         ("trainer.max_epochs=[", ["trainer.max_epochs"]),
+        ("trainer.limit_train_batches=0", ["steps_per_epoch", "trainer.limit_train_batches"]),
+        ("callbacks.early_stopping.patience=0", ["patience", "callbacks.early_stopping"]),
+        ("run_dir=/dev/null/run", ["run_dir", "/dev/null/run"]),
+        ("data.train_size=0", ["data.train_size"]),
     ],
 )
 def test_wrong_settings(tiny, override, words):
