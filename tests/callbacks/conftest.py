@@ -80,7 +80,9 @@ def train(tmp_path_factory) -> Callable[..., Ended]:
         folder = folder or tmp_path_factory.mktemp("run")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("projects.imagenet_resnet.model.ResNet", TinyNet)
-            patch.setattr("shared.runs.report.write_report", lambda folder: None)  # a second, and not the matter
+            patch.setattr(
+                "shared.runs.report.write_report", lambda folder: None
+            )  # a second, and not the matter
             patch.setattr(sys, "argv", [str(SCRIPT), *SMALL, f"run_dir={folder}", *overrides])
             code, said = in_this_process()
         summary = folder / "summary.json"
