@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from shared import logs
 from shared.assembly import build, build_batching, build_trainer, workers
+from shared.checks import check_targets
 from shared.data.loader import make_loader
 from shared.errors import UserError
 from shared.resume import KEY
@@ -67,6 +68,7 @@ def configure(project: str, conf: Path, checkpoint: dict[str, Any], given: list[
 
 def measure(cfg: DictConfig, checkpoint: dict[str, Any], split: str) -> dict[str, Any]:
     """Validate the checkpoint's weights, the averaged ones where it has them."""
+    check_targets(cfg.data, cfg.model, cfg.task, cfg.trainer, where="checkpoint")
     logs.adopt_frameworks()
     logging.getLogger("lightning").setLevel(logging.ERROR)
     data = build(cfg.data, "data")
