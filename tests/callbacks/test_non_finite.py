@@ -3,6 +3,7 @@
 import lightning
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 
 from shared.callbacks.ema import EMA
 from shared.callbacks.poison import Poison
@@ -79,6 +80,27 @@ def test_a_non_finite_gradient_of_a_finite_loss_is_caught(tmp_path):
     assert "non-finite gradient, step skipped" in event["message"]
     assert "first in the gradient of model.0.weight" in event["message"]
     assert all(tensor.isfinite().all() for tensor in task.state_dict().values())
+
+
+@pytest.mark.parametrize("scale", [2.0**8, 2.0**24])
+def test_an_overflow_of_the_loss_scale_is_no_alarm(tmp_path, scale):
+    """fp16: the scale comes down step by step; the clipped norm and the logged one are those of the true gradient."""
+
+    def train(name, **trainer):
+        task, seen = Regression(network(norm=False, dropout=0.0)), Recorder()
+        fit(tmp_path / name, task=task, epochs=4, clip_norm=1.0, callbacks=[seen], trainer=trainer)
+        return task, [float(row["step/grad_norm"]) for row in rows(tmp_path / name) if row["step/loss"]]
+
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    half, norms = train("half", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    full, expected = train("full")
+    assert kinds(tmp_path / "half") == []
+    assert all(tensor.isfinite().all() for tensor in half.state_dict().values())
+    if scale == 2.0**8:
+        assert half.global_step == full.global_step
+        assert norms[:3] == pytest.approx(expected[:3], rel=0.02)
+    else:
+        assert 0 < half.global_step < full.global_step and scaler.get_scale() < scale
 
 
 def test_large_finite_inputs_are_no_alarm(tmp_path):
