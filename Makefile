@@ -27,10 +27,10 @@ train: .venv/ready  ## Train PROJECT (default: imagenet_resnet) with ARGS
 	@$(BIN)/python projects/$(PROJECT)/train.py $(ARGS)
 
 test: .venv/ready lint  ## Set up and run all tests but the slow ones and those that need a GPU
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: .venv/ready  ## Run the slow tests too (minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m 'not gpu'
 
 lint: .venv/ready  ## Check style and the types of shared/policy
 	@$(BIN)/ruff format --check --quiet . || { echo "error: files are not formatted: run 'make format'" >&2; exit 1; }

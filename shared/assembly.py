@@ -13,11 +13,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
 from shared import loggers, resume
+from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
 from shared.errors import UserError
@@ -48,16 +50,20 @@ class Assembly:
     train_loader: DataLoader
     val_loader: DataLoader
     preflight: Preflight
+    backups: Backups | None
 
 
 def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
     """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
-    start = resume.find(cfg, folder)
+    backups = open_backups(cfg, folder)
+    start = resume.find(cfg, folder, backups.restore if backups else None)
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
     model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
     resume.make_room(start, folder)
+    if backups:
+        backups.start()
     trainer = build_trainer(cfg, folder)
     batching = build_batching(cfg, trainer.world_size)
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
@@ -81,6 +87,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,
         start=start,
+        saved=[backups.submit] if backups else [],
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
@@ -91,11 +98,18 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         batching,
         samples,
         folder.path,
-        backup=cfg.backup.url or "none (backup.url=...)",
+        backup=backups.describe() if backups else "none (backup.url=...)",
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
         files=files_kept(trainer, schedule, cfg.monitor.mode),
     )
-    return Assembly(trainer, task, train_loader, val_loader, preflight)
+    return Assembly(trainer, task, train_loader, val_loader, preflight, backups)
+
+
+def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:
+    """The run's backups, if `backup.url` is set; the first rank sees to them."""
+    if cfg.backup.url is None or rank_zero_only.rank:
+        return None
+    return Backups(folder, cfg.project, **cfg.backup)
 
 
 def files_kept(trainer: lightning.Trainer, schedule: Schedule, mode: str) -> int:
@@ -202,4 +216,7 @@ def workers(setting: int | str, trainer: lightning.Trainer) -> int:
 
 def batches(available: int, limit: int | float) -> int:
     """Batches of an epoch under `trainer.limit_train_batches`: a number, or a share of all."""
+    if limit <= 0:
+        mend = "give a number of batches or a share above 0"
+        raise UserError("steps_per_epoch would be 0", "trainer.limit_train_batches", mend)
     return min(available, limit) if isinstance(limit, int) else max(1, int(available * limit))

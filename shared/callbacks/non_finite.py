@@ -84,7 +84,7 @@ class NonFinite(lightning.Callback):
         culprit = describe(task, batch, step, bad, found)
         due = self.policy.in_a_row + 1 >= self.policy.skip_limit
         good = newest_good(task) if due else None
-        action = self.policy.observe(step, False, " and ".join(bad), can_roll_back=good is not None)
+        action = self.policy.observe(step, False, ", ".join(bad), can_roll_back=good is not None)
         message = "; ".join([action.reason, *in_words(culprit), *self._keep(task, culprit)])
         task.report(f"non_finite_{action.kind}", message)
         if action.kind == "rollback":

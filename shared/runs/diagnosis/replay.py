@@ -11,13 +11,11 @@ from torch import Tensor
 from shared.assembly import build
 from shared.culprit import first_bad_gradient, first_bad_layer
 from shared.errors import UserError
+from shared.evaluation import trust
 from shared.finite import non_finite
 from shared.policy.batching import Batching
-from shared.runs.configs import flat
 from shared.runs.diagnosis.finding import Finding
 from shared.step import batch_size, cut
-
-OURS = ("projects.", "shared.")
 
 
 def replay(path: Path, checkpoint: Path | None = None) -> list[Finding]:
@@ -68,9 +66,7 @@ def rebuild(culprit: dict[str, Any], weights: dict[str, Tensor], path: Path) -> 
     """The task as it was, on the CPU; only this repository's own classes are ever built."""
     cfg = OmegaConf.create(culprit["config"])
     parts = {name: OmegaConf.to_container(cfg[name]) for name in ("data", "model", "task")}
-    strange = [v for k, v in flat(parts).items() if k.endswith("_target_") and not v.startswith(OURS)]
-    if strange:
-        raise UserError(f"the file asks for {strange[0]}", str(path), "replay only files of your own runs")
+    trust(parts, str(path))
     data = build(cfg.data, "data")
     data.prepare()
     task = build(cfg.task, "task", model=build(cfg.model, "model")(**data.model_arguments()), data=data)
