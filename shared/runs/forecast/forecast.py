@@ -29,6 +29,7 @@ class Request:
     plan: Path | None = None
     events: tuple[int, ...] = ()
     patience: int | None = None
+    minutes_per_epoch: float | None = None
     library: Path = SHIPPED
     seed: int = 0
 
