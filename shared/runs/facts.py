@@ -45,24 +45,24 @@ def event_marks(run: RunLog) -> list[tuple[float, str]]:
 
 
 def cards(run: RunLog, metric: str | None, forecast: "Forecast | None") -> str:
-    cards = [("epochs", str(run.epochs[-1]))]
+    found = [("epochs", str(run.epochs[-1]))]
     if metric is not None and (best := best_index(run.columns[metric], run.mode(metric))) is not None:
         show = shower(metric)
-        cards.insert(0, (f"best {metric}, epoch {run.epochs[best]}", show(run.columns[metric][best])))
-        cards.insert(1, ("last", show(run.columns[metric][np.isfinite(run.columns[metric])][-1])))
+        found.insert(0, (f"best {metric}, epoch {run.epochs[best]}", show(run.columns[metric][best])))
+        found.insert(1, ("last", show(run.columns[metric][np.isfinite(run.columns[metric])][-1])))
     if forecast is not None:
-        cards.append((f"forecast for epoch {forecast.epochs[-1]}", shower(metric)(forecast.median[-1])))
+        found.append((f"forecast for epoch {forecast.epochs[-1]}", shower(metric)(forecast.median[-1])))
         if forecast.target:
             words = f"chance of {shower(metric)(forecast.target['value'])}"
-            cards.append((words, f"{forecast.target['probability']:.0%}"))
+            found.append((words, f"{forecast.target['probability']:.0%}"))
     facts = (("seconds", "time", lambda v: f"{v / 3600:.1f} h" if v > 5400 else f"{v / 60:.1f} min"),
              ("samples_per_second", "samples a second", "{:,.0f}".format),
              ("parameters", "parameters", "{:,}".format), ("seed", "seed", str))  # fmt: skip
     for key, words, show_fact in facts:
         if isinstance(value := run.summary.get(key), (int, float)):
-            cards.append((words, show_fact(value)))
+            found.append((words, show_fact(value)))
     inner = "".join(
-        f'<div class="card"><span>{html.escape(k)}</span><b>{html.escape(v)}</b></div>' for k, v in cards
+        f'<div class="card"><span>{html.escape(k)}</span><b>{html.escape(v)}</b></div>' for k, v in found
     )
     return f'<div class="cards">{inner}</div>'
 
