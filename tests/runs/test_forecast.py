@@ -191,6 +191,15 @@ def test_our_own_config_is_the_plan(tmp_path):
     assert plan.lr[12] == pytest.approx(0.1) and plan.lr[11] < 0.02
 
 
+def test_later_rows_without_a_metric_are_the_plan(tmp_path):
+    lines = TABLE.read_text().splitlines()
+    blank = [",".join([line.split(",")[0], "", "", line.split(",")[3]]) for line in lines[21:]]
+    (tmp_path / "run.csv").write_text("\n".join(lines[:21] + blank) + "\n")
+    made = forecast(read_run(tmp_path / "run.csv"), Request(target=69.0), what_ifs=False)
+    assert made.last_epoch == 20 and list(made.epochs) == list(range(21, 32)) and made.target["value"] == 0.69
+    assert [restart["epoch"] for restart in made.restarts] == [31] and "later rows" in made.plan
+
+
 def test_a_plan_from_a_file_and_wrong_ones(tmp_path):
     run = cut(tmp_path, 10)
     (tmp_path / "plan.csv").write_text("epoch,lr\n11,0.04\n20,0.0\n")
