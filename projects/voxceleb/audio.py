@@ -101,7 +101,9 @@ def layout_of(form: bytes, offset: int, length: int, size: int, path: str) -> La
     if (code, bits) not in DTYPES or not channels:
         raise AudioError(f"{path}: samples of format {code} with {bits} bits are not read here")
     if rate != SAMPLE_RATE:
-        raise AudioError(f"{path}: has {rate} Hz instead of {SAMPLE_RATE}; convert it with ffmpeg -ar {SAMPLE_RATE}")
+        raise AudioError(
+            f"{path}: has {rate} Hz instead of {SAMPLE_RATE}; convert it with ffmpeg -ar {SAMPLE_RATE}"
+        )
     dtype = np.dtype(DTYPES[code, bits])
     held = (size - offset) // (channels * dtype.itemsize)
     promised = held if length == UNKNOWN_SIZE else length // (channels * dtype.itemsize)

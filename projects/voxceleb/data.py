@@ -39,7 +39,7 @@ class SpeakerData:
         max_frames: int = 200,
         n_per_speaker: int = 2,
         max_seg_per_spk: int | None = 500,
-        augment: Callable[[], Augment] | None = None,
+        augment: Augment | None = None,
         max_corrupt: int = 10,
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
@@ -53,10 +53,10 @@ class SpeakerData:
             "max_frames": max_frames,
             "n_per_speaker": n_per_speaker,
             "max_seg_per_spk": max_seg_per_spk,
+            "augment": augment,
             "max_corrupt": max_corrupt,
             "seed": seed,
         }
-        self.make_augment = augment
 
     def prepare(self) -> None:
         """Write the embedded data set where it is missing, and check the folders."""
@@ -77,7 +77,9 @@ class SpeakerData:
         names = np.array(sorted({speaker for _, speaker in found} - held_out))
         if not len(names):
             raise UserError(
-                "no speakers to train on", "data.train", f"put folders <speaker>/<video>/*.wav into {self.train_folder}"
+                "no speakers to train on",
+                "data.train",
+                f"put folders <speaker>/<video>/*.wav into {self.train_folder}",
             )
         if self.speakers is not None:
             if self.speakers > len(names):
@@ -91,17 +93,22 @@ class SpeakerData:
         """Paths and speakers of a file with lines `speaker path`, as clovaai's train_list.txt."""
         path = self.root / str(self.train_list)
         try:
-            rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            rows = [
+                line.split(maxsplit=1)
+                for line in path.read_text(encoding="utf-8").splitlines()
+                if line.strip()
+            ]
             return sorted((str(self.train_folder / file), speaker) for speaker, file in rows)
         except (OSError, ValueError) as error:
-            raise UserError(f"cannot read {path}: {error}", "data.train_list", "give lines `speaker path`") from error
+            raise UserError(
+                f"cannot read {path}: {error}", "data.train_list", "give lines `speaker path`"
+            ) from error
 
     @cached_property
     def train(self) -> SpeakerTuples:
         paths, names = self.files
         labels = np.unique(names, return_inverse=True)[1]
-        augment = self.make_augment() if self.make_augment else None
-        return SpeakerTuples(paths, labels, augment=augment, **self.crops)
+        return SpeakerTuples(paths, labels, **self.crops)
 
     @cached_property
     def val(self) -> TrialUtterances:
@@ -130,5 +137,7 @@ class SpeakerData:
 def scan(folder: Path) -> list[tuple[str, str]]:
     """All WAV files of <folder>/<speaker>/**, sorted, with their speakers."""
     if not folder.is_dir():
-        raise UserError(f"no folder {folder}", "data.root / data.train", "give the folder that holds the speakers")
+        raise UserError(
+            f"no folder {folder}", "data.root / data.train", "give the folder that holds the speakers"
+        )
     return sorted((str(path), path.relative_to(folder).parts[0]) for path in folder.glob("*/**/*.wav"))

@@ -84,9 +84,7 @@ class EcapaTdnn(nn.Module):
         self.blocks = nn.ModuleList(SERes2Block(channels, 3, dilation) for dilation in (2, 3, 4))
         self.aggregation = nn.Sequential(nn.Conv1d(3 * channels, 1536, 1), nn.ReLU())
         self.pooling = AttentiveStatistics(1536)
-        self.head = nn.Sequential(
-            nn.BatchNorm1d(3072), nn.Linear(3072, embedding), nn.BatchNorm1d(embedding)
-        )
+        self.head = nn.Sequential(nn.BatchNorm1d(3072), nn.Linear(3072, embedding), nn.BatchNorm1d(embedding))
 
     def forward(self, wave: Tensor) -> Tensor:
         x = self.stem(normalised_log_mel(self.torchfb, wave))

@@ -120,9 +120,7 @@ def full_batches(tuples: np.ndarray, batch_size: int) -> int:
     return low
 
 
-def draw_speakers(
-    tuples: np.ndarray, batches: int, batch_size: int, draw: np.random.Generator
-) -> np.ndarray:
+def draw_speakers(tuples: np.ndarray, batches: int, batch_size: int, draw: np.random.Generator) -> np.ndarray:
     """Speakers (batches, batch_size), in each batch different ones.
 
     A batch takes the speakers that must be in every batch left, then others with chances in proportion to the tuples

@@ -15,10 +15,10 @@ SESSIONS = 2
 
 def write_speech(
     folder: Path,
-    speakers: int = 160,
+    speakers: int = 140,
     utterances: int = 12,
     val_speakers: int = 40,
-    seconds: float = 2.5,
+    seconds: float = 2.2,
     trials: int = 8000,
     seed: int = 0,
 ) -> None:

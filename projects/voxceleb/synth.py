@@ -37,9 +37,9 @@ class Speaker(NamedTuple):
 
 
 def draw_speaker(draw: Generator, female: bool) -> Speaker:
-    tract = draw.normal(1.17 if female else 1.0, 0.045)
+    tract = draw.normal(1.17 if female else 1.0, 0.05)
     return Speaker(
-        formants=tract * np.exp(draw.normal(0, 0.035, 5)),
+        formants=tract * np.exp(draw.normal(0, 0.05, 5)),
         bandwidth=np.exp(draw.normal(0, 0.2)),
         pitch=np.exp(draw.normal(np.log(205 if female else 118), 0.14)),
         melody=draw.uniform(0.04, 0.16),
@@ -56,7 +56,9 @@ def speak(speaker: Speaker, seconds: float, draw: Generator) -> np.ndarray:
     frames = int(seconds * SAMPLE_RATE) // HOP + 1
     formants, voicing, loudness = sounds(speaker, frames, draw)
     source = excite(speaker, voicing, frames * HOP, draw)
-    gain = loudness[:, None] * np.where(voicing[:, None] > 0.5, vowel_gain(speaker, formants), hiss_gain(formants))
+    gain = loudness[:, None] * np.where(
+        voicing[:, None] > 0.5, vowel_gain(speaker, formants), hiss_gain(formants)
+    )
     wave = filter_frames(source, gain)
     return wave / np.abs(wave).max()
 
@@ -84,7 +86,9 @@ def excite(speaker: Speaker, voicing: np.ndarray, samples: int, draw: Generator)
     knots = np.arange(0, time[-1] + 1, 0.12)
     melody = speaker.melody * draw.normal(0, 1, len(knots)).cumsum() / np.sqrt(1 + np.arange(len(knots)))
     pitch = speaker.pitch * np.exp(np.interp(time, knots, melody) - 0.04 * time)
-    wobble = np.interp(time, knots := np.arange(0, time[-1] + 1, 0.006), draw.normal(0, speaker.jitter, len(knots)))
+    wobble = np.interp(
+        time, knots := np.arange(0, time[-1] + 1, 0.006), draw.normal(0, speaker.jitter, len(knots))
+    )
     phase = np.cumsum(pitch * (1 + wobble) / SAMPLE_RATE) % 1
     flow = np.where(phase < speaker.opening, np.sin(np.pi * phase / speaker.opening) ** 2, 0.0)
     pulses = np.diff(flow, prepend=0.0) * SAMPLE_RATE / pitch / 4
@@ -99,7 +103,11 @@ def vowel_gain(speaker: Speaker, formants: np.ndarray) -> np.ndarray:
     gain = (1 + FREQUENCIES / 500) ** -speaker.slope
     for number, width in enumerate((60, 90, 140, 200, 260)):
         centre = formants[:, number, None]
-        gain = gain * centre**2 / np.sqrt((centre**2 - squares) ** 2 + (width * speaker.bandwidth) ** 2 * squares)
+        gain = (
+            gain
+            * centre**2
+            / np.sqrt((centre**2 - squares) ** 2 + (width * speaker.bandwidth) ** 2 * squares)
+        )
     return gain
 
 
@@ -123,17 +131,17 @@ def filter_frames(source: np.ndarray, gain: np.ndarray) -> np.ndarray:
 
 
 def record(wave: np.ndarray, draw: Generator) -> np.ndarray:
-    """One session: a microphone's slope and ripple, a room, coloured noise at 12-30 dB, a level."""
+    """One session: a microphone's slope and ripple, a room, coloured noise at 15-30 dB, a level."""
     frequencies = np.fft.rfftfreq(len(wave), 1 / SAMPLE_RATE)
     knots = np.linspace(0, SAMPLE_RATE / 2, 8)
-    decibels = np.interp(frequencies, knots, draw.normal(0, 3, 8) + draw.uniform(-6, 6) * knots / knots[-1])
+    decibels = np.interp(frequencies, knots, draw.normal(0, 1.5, 8) + draw.uniform(-4, 4) * knots / knots[-1])
     decay = np.exp(-np.arange(3200) / SAMPLE_RATE * 6.9 / draw.uniform(0.1, 0.4))
-    room = decay * draw.normal(0, 1, 3200) * draw.uniform(0.01, 0.06)
+    room = decay * draw.normal(0, 1, 3200) * draw.uniform(0.005, 0.03)
     room[0] = 1.0
     response = 10 ** (decibels / 20) * np.fft.rfft(room, len(wave))
     heard = np.fft.irfft(np.fft.rfft(wave) * response, len(wave))
     colour = (1 + frequencies / 200) ** -draw.uniform(0, 1)
     noise = np.fft.irfft(np.fft.rfft(draw.normal(0, 1, len(wave))) * colour, len(wave))
-    ratio = 10 ** (-draw.uniform(12, 30) / 20)
+    ratio = 10 ** (-draw.uniform(15, 30) / 20)
     heard += noise * ratio * np.sqrt(np.square(heard).mean() / np.square(noise).mean())
     return heard / np.abs(heard).max() * draw.uniform(0.1, 0.9)

@@ -124,7 +124,9 @@ class SpeakerVerification(Task):
         return torch.stack([self.speaker_mean(waves) for waves in self.data.cohort(COHORT_UTTERANCES)])
 
     def speaker_mean(self, waves: list[Tensor]) -> Tensor:
-        return F.normalize(self.protocol.embed(self, [w.to(self.device) for w in waves]).mean(0)[0], dim=0).cpu()
+        return F.normalize(
+            self.protocol.embed(self, [w.to(self.device) for w in waves]).mean(0)[0], dim=0
+        ).cpu()
 
     def write_scores(self, trials: Trials, scores: Tensor) -> None:
         """Lines `score target a b`: to `eval.scores`, or beside a training run's metrics."""
@@ -133,7 +135,10 @@ class SpeakerVerification(Task):
             place = self.rails.folder.path / "scores.txt"
         if place is None or self.global_rank:
             return
-        names, rows = trials.utterances, zip(scores.tolist(), trials.target, trials.pairs.tolist(), strict=True)
+        names, rows = (
+            trials.utterances,
+            zip(scores.tolist(), trials.target, trials.pairs.tolist(), strict=True),
+        )
         lines = (f"{score:.6f} {int(target)} {names[a]} {names[b]}\n" for score, target, (a, b) in rows)
         write_atomically(place, "".join(lines))
 

@@ -37,7 +37,9 @@ def read_trials(path: Path) -> Trials:
 
 def write_trials(path: Path, trials: Trials) -> None:
     names = trials.utterances
-    lines = (f"{int(t)} {names[a]} {names[b]}\n" for (a, b), t in zip(trials.pairs, trials.target, strict=True))
+    lines = (
+        f"{int(t)} {names[a]} {names[b]}\n" for (a, b), t in zip(trials.pairs, trials.target, strict=True)
+    )
     path.write_text("".join(lines), encoding="utf-8")
 
 

@@ -110,7 +110,9 @@ class SpeakerTuples(Dataset):
             if len(self.corrupt) > self.max_corrupt or self.alone(index):
                 what = f"{error}; unreadable files: {len(self.corrupt)}, allowed: {self.max_corrupt}"
                 raise UserError(what, "data.max_corrupt", "repair or delete the file, or allow more")
-            log.warning("skipped %s (%d unreadable of at most %d)", error, len(self.corrupt), self.max_corrupt)
+            log.warning(
+                "skipped %s (%d unreadable of at most %d)", error, len(self.corrupt), self.max_corrupt
+            )
 
     def alone(self, index: int) -> bool:
         """Whether none of the speaker's files could be read."""
