@@ -7,7 +7,6 @@ Challenge 2020, arXiv 2009.14153; SE: arXiv 1709.01507; attentive statistics poo
 from collections.abc import Sequence
 
 import torch
-
 from torch import Tensor, nn
 
 from projects.voxceleb.features import front_end, normalised_log_mel

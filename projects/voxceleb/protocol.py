@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -63,7 +64,7 @@ class Protocol:
         """Crops (crops, samples) from the start to the end of the utterance."""
         length = samples_of(self.frames)
         wave = repeat(wave, length)
-        starts = torch.linspace(0, len(wave) - length, self.crops, dtype=torch.float64).long().tolist()
+        starts = np.linspace(0, len(wave) - length, self.crops).astype(int)
         return torch.stack([wave[start : start + length] for start in starts])
 
 

@@ -26,7 +26,10 @@ def write_speech(
 
     Every second speaker has a female voice. The trials are half targets; half of the others are of one sex.
     """
-    recipe = f"synthetic speech 1: {speakers} + {val_speakers} speakers x {utterances} x {seconds} s, {trials} trials, {seed}"
+    recipe = (
+        f"synthetic speech 1: {speakers} + {val_speakers} speakers x {utterances} x {seconds} s, "
+        f"{trials} trials, seed {seed}"
+    )
 
     def write(fresh: Path) -> None:
         for split, count, first in (("train", speakers, 0), ("val", val_speakers, speakers)):

@@ -109,8 +109,9 @@ class SpeakerVerification(Task):
         rows = self.all_gather(rows).reshape(len(index), *rows.shape[1:]).cpu()
         bad = index[~rows.isfinite().flatten(1).all(1)]
         if len(bad):
+            first = self.trials().utterances[bad[0]]
             raise UserError(
-                f"{len(bad)} of {len(index)} embeddings are not finite, first that of {self.trials().utterances[bad[0]]}",
+                f"{len(bad)} of {len(index)} embeddings are not finite, the first that of {first}",
                 "model",
                 "the weights have gone bad: lower optimizer.lr, set clip_norm, or resume an older checkpoint",
             )

@@ -1,5 +1,7 @@
 """Error rates against a loop over every threshold, ties and NaN included."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def test_rates_eer_and_dcf_equal_brute_force(rows):
     for prior in (0.01, 0.05, 0.5):
         least = min(prior * miss + (1 - prior) * alarm for miss, alarm in points) / min(prior, 1 - prior)
         assert rates.min_dcf(prior) == pytest.approx(least)
-    for (miss, alarm), (next_miss, next_alarm) in zip(points, points[1:], strict=False):
+    for (miss, alarm), (next_miss, next_alarm) in pairwise(points):
         if miss < alarm and next_miss >= next_alarm:
             share = (alarm - miss) / ((next_miss - miss) + (alarm - next_alarm))
             assert rates.eer()[0] == pytest.approx(miss + share * (next_miss - miss))
