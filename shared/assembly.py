@@ -3,8 +3,8 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.profilers import PassThroughProfiler
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
@@ -28,6 +29,15 @@ from shared.training import Rails, Task
 
 log = logging.getLogger(__name__)
 
+NOTHING = nullcontext()
+
+
+class Unprofiled(PassThroughProfiler):
+    """No profiling for nothing: Lightning's own default enters some forty generators a step to measure nothing."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:
+        return NOTHING
+
 
 @dataclass
 class Assembly:
@@ -38,15 +48,16 @@ class Assembly:
     train_loader: DataLoader
     val_loader: DataLoader
     preflight: Preflight
-    checkpoint: Path | None
 
 
 def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
     """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
+    start = resume.find(cfg, folder)
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
     model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
+    resume.make_room(start, folder)
     trainer = build_trainer(cfg, folder)
     batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
@@ -56,6 +67,8 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         steps_per_epoch=batches(len(train_loader), cfg.trainer.limit_train_batches),
     )
     task: Task = build(cfg.task, "task", model=model, data=data)
+    if start.path and start.afresh:
+        resume.load_weights(task, start.path)
     task.rails = Rails(
         folder=folder,
         config=OmegaConf.to_container(cfg),
@@ -63,18 +76,19 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         schedule=schedule,
         optimizer=build(cfg.optimizer, "optimizer"),
         batching=batching,
+        probe_memory=cfg.micro_batch_size == "auto",
         interruption=interruption,
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,
+        start=start,
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
-    checkpoint = resume.find(cfg, folder)
     samples = (len(train_loader.sampler), len(val_loader.sampler))
     preflight = inspect(
         task, schedule, batching, samples, folder.path, backup=cfg.backup.url or "none (backup.url=...)"
     )
-    return Assembly(trainer, task, train_loader, val_loader, preflight, checkpoint)
+    return Assembly(trainer, task, train_loader, val_loader, preflight)
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:
@@ -116,11 +130,13 @@ def prepare_model(model: nn.Module, cfg: DictConfig) -> nn.Module:
 def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Trainer:
     """Lightning's Trainer with our callbacks and loggers; without a run folder it writes nothing."""
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    profiler = {} if cfg.trainer.get("profiler") else {"profiler": Unprofiled()}
     callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))
     try:
         return instantiate(
             cfg.trainer,
             callbacks=callbacks,
+            **profiler,
             logger=loggers.build(cfg.logger, folder) if folder else False,
             enable_checkpointing=cfg.trainer.enable_checkpointing and folder is not None,
         )

@@ -14,15 +14,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import guard
+from shared.cli import words
+
+
+def main(arguments: list[str]) -> None:
+    from projects.voxceleb.recognition import answer
+
+    print(json.dumps(answer(arguments)))
+
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or {"-h", "--help"} & set(sys.argv[1:]):
         sys.exit(__doc__)
-
-    def command() -> None:
-        from projects.voxceleb.recognition import answer
-
-        print(json.dumps(answer(sys.argv[1:])))
-
-    guard(command, "voxceleb")
+    words(__file__, main)

