@@ -74,9 +74,14 @@ class AttentiveStatistics(nn.Module):
 
 
 class EcapaTdnn(nn.Module):
-    """Embeddings (N, embedding) of waves (N, samples) at 16 kHz, or of log-mels (N, n_mels, T)."""
+    """Embeddings (N, embedding) of waves (N, samples) at 16 kHz, or of log-mels (N, n_mels, T).
 
-    def __init__(self, n_mels: int = 80, embedding: int = 192, channels: int = 512) -> None:
+    `weights` is a file: a checkpoint of ours, or a bare state dict.
+    """
+
+    def __init__(
+        self, n_mels: int = 80, embedding: int = 192, channels: int = 512, weights: str | None = None
+    ) -> None:
         super().__init__()
         self.embedding = embedding
         self.torchfb = front_end(n_mels)
@@ -85,6 +90,8 @@ class EcapaTdnn(nn.Module):
         self.aggregation = nn.Sequential(nn.Conv1d(3 * channels, 1536, 1), nn.ReLU())
         self.pooling = AttentiveStatistics(1536)
         self.head = nn.Sequential(nn.BatchNorm1d(3072), nn.Linear(3072, embedding), nn.BatchNorm1d(embedding))
+        if weights is not None:
+            load_weights(self, weights)
 
     def forward(self, wave: Tensor) -> Tensor:
         x = self.stem(normalised_log_mel(self.torchfb, wave))
@@ -93,11 +100,3 @@ class EcapaTdnn(nn.Module):
             x = block(x)
             outputs.append(x)
         return self.head(self.pooling(self.aggregation(torch.cat(outputs, 1))))
-
-
-def ecapa_tdnn(weights: str | None = None, **settings: int) -> EcapaTdnn:
-    """The network, fresh or with the weights of a checkpoint of ours."""
-    model = EcapaTdnn(**settings)
-    if weights is not None:
-        load_weights(model, weights)
-    return model

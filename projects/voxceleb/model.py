@@ -57,6 +57,7 @@ class ResNetSE34V2(nn.Module):
     """Embeddings (N, embedding) of waves (N, samples) at 16 kHz in [-1, 1], or of log-mels (N, n_mels, T).
 
     8,028,492 parameters with the defaults. `pooling` is ASP (attentive mean and deviation) or SAP (attentive mean).
+    `weights` is a file: a published checkpoint, one of ours, or a bare state dict.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ResNetSE34V2(nn.Module):
         pooling: str = "ASP",
         widths: Sequence[int] = (32, 64, 128, 256),
         blocks: Sequence[int] = BLOCKS,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         if pooling not in POOLING:
@@ -96,6 +98,8 @@ class ResNetSE34V2(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if weights is not None:
+            load_weights(self, weights)
 
     def forward(self, wave: Tensor) -> Tensor:
         x = normalised_log_mel(self.torchfb, wave)[:, None]
@@ -111,11 +115,3 @@ class ResNetSE34V2(nn.Module):
             return mean
         variance = (x.square() * weight).sum(2) - mean.square()
         return torch.cat((mean, variance.clamp(min=1e-5).sqrt()), 1)
-
-
-def resnet_se34_v2(weights: str | None = None, **settings: object) -> ResNetSE34V2:
-    """The network, fresh or with a file's weights: clovaai's checkpoints, ours, or a bare state dict."""
-    model = ResNetSE34V2(**settings)
-    if weights is not None:
-        load_weights(model, weights)
-    return model

@@ -42,6 +42,7 @@ class SpeakerSampler(Sampler[TupleKey]):
         order = np.argsort(speakers, kind="stable")
         self.utterances = np.split(order, np.flatnonzero(np.diff(speakers[order])) + 1)
         self.batch_size, self.seed, self.per_speaker = batch_size, seed, per_speaker
+        self.samples = len(order)
         most = len(order) if max_per_speaker is None else max_per_speaker
         self.tuples = np.array([min(len(own), most) // per_speaker for own in self.utterances])
         self.batches = full_batches(self.tuples, batch_size)
@@ -65,7 +66,7 @@ class SpeakerSampler(Sampler[TupleKey]):
     @property
     def utilisation(self) -> float:
         """Share of all utterances that one pass uses."""
-        return self.batches * self.batch_size * self.per_speaker / sum(map(len, self.utterances))
+        return self.batches * self.batch_size * self.per_speaker / self.samples
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration; Lightning calls this by itself."""
@@ -81,7 +82,8 @@ class SpeakerSampler(Sampler[TupleKey]):
         return position // self.batch_size if self.epoch == epoch else 0
 
     def __len__(self) -> int:
-        return (self.batches_per_epoch - self.start) * (self.batch_size // self.world)
+        """Of a whole epoch, a resumed one included, as EpochSampler."""
+        return self.batches_per_epoch * (self.batch_size // self.world)
 
     def __iter__(self) -> Iterator[TupleKey]:
         first = self.epoch * self.batches_per_epoch

@@ -37,11 +37,11 @@ class Speaker(NamedTuple):
 
 
 def draw_speaker(draw: Generator, female: bool) -> Speaker:
-    tract = draw.normal(1.17 if female else 1.0, 0.05)
+    tract = draw.normal(1.17 if female else 1.0, 0.06)
     return Speaker(
-        formants=tract * np.exp(draw.normal(0, 0.05, 5)),
+        formants=tract * np.exp(draw.normal(0, 0.06, 5)),
         bandwidth=np.exp(draw.normal(0, 0.2)),
-        pitch=np.exp(draw.normal(np.log(205 if female else 118), 0.14)),
+        pitch=np.exp(draw.normal(np.log(205 if female else 118), 0.18)),
         melody=draw.uniform(0.04, 0.16),
         jitter=draw.uniform(0.003, 0.025),
         breath=draw.uniform(0.01, 0.12),
@@ -134,7 +134,7 @@ def record(wave: np.ndarray, draw: Generator) -> np.ndarray:
     """One session: a microphone's slope and ripple, a room, coloured noise at 15-30 dB, a level."""
     frequencies = np.fft.rfftfreq(len(wave), 1 / SAMPLE_RATE)
     knots = np.linspace(0, SAMPLE_RATE / 2, 8)
-    decibels = np.interp(frequencies, knots, draw.normal(0, 1.5, 8) + draw.uniform(-4, 4) * knots / knots[-1])
+    decibels = np.interp(frequencies, knots, draw.normal(0, 1, 8) + draw.uniform(-3, 3) * knots / knots[-1])
     decay = np.exp(-np.arange(3200) / SAMPLE_RATE * 6.9 / draw.uniform(0.1, 0.4))
     room = decay * draw.normal(0, 1, 3200) * draw.uniform(0.005, 0.03)
     room[0] = 1.0

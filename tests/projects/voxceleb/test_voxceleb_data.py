@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +33,9 @@ def train_loader(data, batch=3, **settings):
 def test_the_embedded_speech_holds_speakers_out(speech, tmp_path):
     data = make(speech)
     data.prepare()
-    assert data.num_speakers == 6 and data.largest_batch == 6 and len(data.train) == 24 and len(data.val) == 16
+    assert (
+        data.num_speakers == 6 and data.largest_batch == 6 and len(data.train) == 24 and len(data.val) == 16
+    )
     names = {path.split("/train/")[1].split("/")[0] for path in data.train.paths}
     assert not names & {name.split("/")[0] for name in data.trials.utterances}
     assert data.trials.target.sum() == 20 and len(data.trials.pairs) == 40
@@ -86,12 +89,12 @@ def test_a_bad_training_file_is_named_once_and_replaced_by_the_speakers_next(cop
     bad = data.train.paths[6]
     write_wave(copied / "half.wav", np.ones(4000))
     content = (copied / "half.wav").read_bytes()
-    open(bad, "wb").write(content[:-2000])
+    Path(bad).write_bytes(content[:-2000])
     with caplog.at_level(logging.WARNING):
         batches = list(train_loader(data, 6)) + list(train_loader(data, 6))
     assert caplog.text.count("skipped") == 1 and bad in caplog.text and "cut off" in caplog.text
     assert all(batch["wave"].abs().amax(2).min() > 0 for batch in batches)
-    open(data.train.paths[7], "wb").close()
+    Path(data.train.paths[7]).write_bytes(b"")
     with pytest.raises(UserError, match=r"unreadable files: 2, allowed: 1 \(data\.max_corrupt\)"):
         list(train_loader(data, 6))
 
@@ -102,7 +105,14 @@ def test_a_bad_trial_file_ends_the_run(copied):
     samples[9] = np.nan
     path = copied / "val" / data.trials.utterances[3]
     header = path.read_bytes()[:44]
-    path.write_bytes(header[:20] + b"\x03\0" + header[22:32] + b"\4\0\x20\0data" + (16000).to_bytes(4, "little") + samples.tobytes())
+    path.write_bytes(
+        header[:20]
+        + b"\x03\0"
+        + header[22:32]
+        + b"\4\0\x20\0data"
+        + (16000).to_bytes(4, "little")
+        + samples.tobytes()
+    )
     with pytest.raises(UserError, match="no audio"):
         list(make_loader(data.val, 16, train=False))
     path.unlink()
@@ -126,7 +136,9 @@ def test_one_folder_for_both_keeps_the_trials_speakers_out_and_mini_draws_some(c
 
 def test_a_train_list_replaces_the_scan(copied):
     some = sorted((copied / "train").rglob("*.wav"))[:8]
-    rows = [f"{path.relative_to(copied / 'train').parts[0]} {path.relative_to(copied / 'train')}" for path in some]
+    rows = [
+        f"{path.relative_to(copied / 'train').parts[0]} {path.relative_to(copied / 'train')}" for path in some
+    ]
     (copied / "train_list.txt").write_text("\n".join(rows))
     data = make(copied, train_list="train_list.txt")
     assert data.train.paths.tolist() == [str(path) for path in some] and data.num_speakers == 2
@@ -135,7 +147,9 @@ def test_a_train_list_replaces_the_scan(copied):
         make(copied, train_list="train_list.txt").prepare()
 
 
-@pytest.mark.parametrize("text, why", [("2 a b\n", "line 1"), ("1 a\n", "line 1"), ("1 a b\n1 b c\n", "both kinds")])
+@pytest.mark.parametrize(
+    "text, why", [("2 a b\n", "line 1"), ("1 a\n", "line 1"), ("1 a b\n1 b c\n", "both kinds")]
+)
 def test_wrong_trial_lists_are_refused(tmp_path, text, why):
     (tmp_path / "trials.txt").write_text(text)
     with pytest.raises(UserError, match=why):
@@ -153,9 +167,15 @@ def test_trials_survive_a_file_and_subsets_are_balanced_and_fixed(tmp_path):
     assert ((near[:, 0] == near[:, 1]) & ~same).sum() == 50
     write_trials(tmp_path / "t.txt", drawn)
     read = read_trials(tmp_path / "t.txt")
-    assert [(read.utterances[a], read.utterances[b]) for a, b in read.pairs] == [(f"{a}.wav", f"{b}.wav") for a, b in drawn.pairs]
+    assert [(read.utterances[a], read.utterances[b]) for a, b in read.pairs] == [
+        (f"{a}.wav", f"{b}.wav") for a, b in drawn.pairs
+    ]
     few = subset(drawn, 20, seed=3)
-    assert few.target.sum() == 10 and len(few.pairs) == 20 and few.utterances == subset(drawn, 20, seed=3).utterances
+    assert (
+        few.target.sum() == 10
+        and len(few.pairs) == 20
+        and few.utterances == subset(drawn, 20, seed=3).utterances
+    )
     lines = {(drawn.utterances[a], drawn.utterances[b]) for a, b in drawn.pairs}
     assert all((few.utterances[a], few.utterances[b]) in lines for a, b in few.pairs)
     scarce = Trials(drawn.utterances, drawn.pairs[:40], np.arange(40) < 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from projects.voxceleb.ecapa import EcapaTdnn
-from projects.voxceleb.model import ResNetSE34V2, resnet_se34_v2
+from projects.voxceleb.model import ResNetSE34V2
 from shared.errors import UserError
 
 REFERENCE = json.loads((Path(__file__).parent / "resnetse34v2.json").read_text())
@@ -70,10 +70,10 @@ def test_a_checkpoint_in_a_known_layout_loads_completely(tmp_path, prefix):
         state[prefix.replace("__S__", "__L__").replace("embedder", "head") + "weight"] = torch.ones(5, 32)
     torch.save({"state_dict": state} if prefix == "model.embedder." else state, tmp_path / "net.model")
     settings = {"n_mels": 40, "embedding": 32, "widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
-    model = resnet_se34_v2(str(tmp_path / "net.model"), **settings)
+    model = ResNetSE34V2(weights=str(tmp_path / "net.model"), **settings)
     assert all(torch.equal(donor.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
     with pytest.raises(UserError, match=r"model\.weights"):
-        resnet_se34_v2(str(tmp_path / "net.model"), **{**settings, "embedding": 16})
+        ResNetSE34V2(weights=str(tmp_path / "net.model"), **{**settings, "embedding": 16})
 
 
 def test_unsafe_and_missing_files_are_refused(tmp_path):
@@ -81,7 +81,7 @@ def test_unsafe_and_missing_files_are_refused(tmp_path):
     torch.save({"lr": 0.1}, tmp_path / "no_tensors.pth")
     for name in ("evil.pth", "no_tensors.pth", "nowhere.pth"):
         with pytest.raises(UserError, match=r"model\.weights"):
-            resnet_se34_v2(str(tmp_path / name))
+            ResNetSE34V2(weights=str(tmp_path / name))
 
 
 def test_unknown_pooling_and_odd_sizes_are_refused():
