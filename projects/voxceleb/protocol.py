@@ -86,13 +86,14 @@ def score_pairs(table: Tensor, pairs: Tensor) -> Tensor:
     single = table.shape[1] == 1
     rows = table[:, 0] if single else table
     scores = []
-    for part in pairs.split(AT_ONCE):
+    order = pairs[:, 0].argsort()  # neighbours share an utterance, which so stays in the cache
+    for part in pairs[order].split(AT_ONCE):
         a, b = rows.index_select(0, part[:, 0]), rows.index_select(0, part[:, 1])
         if single:
             scores.append(a.mul_(b).sum(1))
         else:
             scores.append(-(2 - 2 * (a @ b.mT)).clamp(min=0).sqrt().mean((1, 2)))
-    return torch.cat(scores)
+    return torch.cat(scores)[order.argsort()]
 
 
 def as_norm(scores: Tensor, table: Tensor, pairs: Tensor, cohort: Tensor, top: int) -> Tensor:
