@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from projects.voxceleb.audio import read_wave
+from projects.voxceleb.mels import MelCache
 from projects.voxceleb.trials import Trials, read_trials, subset
 from projects.voxceleb.utterances import Augment, SpeakerTuples, TrialUtterances
 from shared.data.draws import keyed_generator
@@ -40,10 +41,13 @@ class SpeakerData:
         n_per_speaker: int = 2,
         max_seg_per_spk: int | None = 500,
         augment: Augment | None = None,
+        mel_cache: MelCache | None = None,
         max_corrupt: int = 10,
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
     ) -> None:
+        if augment and mel_cache:
+            raise UserError("cached features cannot be augmented", "data.mel_cache", "set data.augment=null")
         self.root = Path(root).expanduser()
         self.train_folder, self.val_folder = self.root / train, self.root / val
         self.trial_list, self.train_list = self.root / trials, train_list
@@ -54,6 +58,7 @@ class SpeakerData:
             "n_per_speaker": n_per_speaker,
             "max_seg_per_spk": max_seg_per_spk,
             "augment": augment,
+            "mels": mel_cache,
             "max_corrupt": max_corrupt,
             "seed": seed,
         }

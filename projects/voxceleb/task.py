@@ -69,10 +69,12 @@ class SpeakerVerification(Task):
         self.columns["data/utilisation"] = self.rails.sampler.utilisation
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        waves = [each.to(self.device) for each in batch["wave"]]
-        if waves[0].ndim == 2:  # crops of training tuples: evaluate.py split=train
-            waves = [crops[0] for crops in waves]
-        self.embedded.append((batch["index"].flatten(), self.protocol.embed(self, waves)))
+        index, wave = batch["index"].flatten(), batch["wave"]
+        if isinstance(wave, Tensor):  # crops of training tuples: evaluate.py split=train
+            rows = F.normalize(self(wave.flatten(0, 1)).float())[:, None]
+        else:
+            rows = self.protocol.embed(self, [each.to(self.device) for each in wave])
+        self.embedded.append((index, rows))
 
     def on_validation_epoch_end(self) -> None:
         trials, table = self.trials(), self.gathered()

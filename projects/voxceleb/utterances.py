@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from projects.voxceleb.audio import AudioError, frames_of, read_wave, repeated
-from projects.voxceleb.features import samples_of
+from projects.voxceleb.features import HOP, samples_of
+from projects.voxceleb.mels import MelCache
 from projects.voxceleb.sampler import SpeakerSampler, TupleKey
 from projects.voxceleb.trials import Trials
 from shared.data.draws import keyed_generator
@@ -26,9 +27,9 @@ Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 class SpeakerTuples(Dataset):
     """Maps a TupleKey to `n_per_speaker` random crops of `max_frames` of one speaker; only the crop is read.
 
-    Batches: `wave` float32 (S, U, samples), `label` int64 (S,), `index` int64 (S, U), `corrupt` int64 (S, U): the
-    unreadable file that another one of the speaker stands in for, else -1. A sample, in sizes of batches and
-    epochs, is a tuple. Crop and augmentation are drawn from (seed, epoch, index).
+    Batches: `wave` float32 (S, U, samples), or with `mels` their log-mels (S, U, n_mels, T), `label` int64 (S,),
+    `index` int64 (S, U), `corrupt` int64 (S, U): the unreadable file that another one of the speaker stands in for,
+    else -1. A sample, in sizes of batches and epochs, is a tuple. All draws depend on (seed, epoch, index) alone.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class SpeakerTuples(Dataset):
         n_per_speaker: int,
         max_seg_per_spk: int | None,
         augment: Augment | None,
+        mels: MelCache | None,
         max_corrupt: int,
         seed: int,
     ) -> None:
-        self.paths, self.speakers = np.array(paths), speakers
+        self.paths, self.speakers, self.mels = np.array(paths), speakers, mels
         self.samples = samples_of(max_frames)
+        self.columns = self.samples // HOP + 1
         self.per_speaker, self.max_per_speaker = n_per_speaker, max_seg_per_spk
         self.augment, self.seed, self.max_corrupt = augment, seed, max_corrupt
         self.corrupt: set[int] = set()
@@ -88,11 +91,14 @@ class SpeakerTuples(Dataset):
             except AudioError:
                 continue
             return wave, -1 if stand_in == index else index
-        return np.zeros(self.samples, np.float32), index  # never trained on: `check` ends the run
+        blank = (self.mels.n_mels, self.columns) if self.mels else self.samples
+        return np.zeros(blank, np.float32), index  # never trained on: `check` ends the run
 
     def load(self, epoch: int, index: int) -> np.ndarray:
         draw = keyed_generator(self.seed, "crop", epoch, int(index))
         path = self.paths[index]
+        if self.mels:
+            return self.mels.crop(path, self.columns, draw)
         spare = frames_of(path) - self.samples
         start = int(draw.integers(spare + 1)) if spare > 0 else 0
         wave = repeated(read_wave(path, start, self.samples), self.samples)

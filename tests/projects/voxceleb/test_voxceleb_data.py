@@ -10,6 +10,8 @@ import torch
 
 from projects.voxceleb.audio import read_wave, write_wave
 from projects.voxceleb.data import SpeakerData
+from projects.voxceleb.features import front_end, log_mel
+from projects.voxceleb.mels import MelCache
 from projects.voxceleb.speech import write_speech
 from projects.voxceleb.trials import Trials, draw_trials, read_trials, subset, write_trials
 from shared.data.loader import make_loader
@@ -181,3 +183,18 @@ def test_trials_survive_a_file_and_subsets_are_balanced_and_fixed(tmp_path):
     scarce = Trials(drawn.utterances, drawn.pairs[:40], np.arange(40) < 3)
     assert subset(scarce, 20, seed=0).target.sum() == 3 and len(subset(scarce, 20, seed=0).pairs) == 20
     assert subset(drawn, None, 0) is drawn
+
+
+def test_cached_mels_are_those_of_the_file_and_made_once(copied, tmp_path, monkeypatch):
+    cache = MelCache(str(tmp_path / "mels"), 40)
+    data = make(copied, max_frames=50, mel_cache=cache)
+    first = next(iter(train_loader(data)))
+    assert first["wave"].shape == (3, 2, 40, 52)
+    path = data.train.paths[0]
+    whole = log_mel(front_end(40), torch.from_numpy(read_wave(path))[None])[0]
+    np.testing.assert_allclose(cache.load(path).T, whole, atol=0.01)
+    monkeypatch.setattr("projects.voxceleb.mels.read_wave", None)
+    assert torch.equal(next(iter(train_loader(data)))["wave"], first["wave"])
+    assert cache.crop(path, 900, np.random.default_rng(0)).shape == (40, 900)
+    with pytest.raises(UserError, match=r"data\.augment=null"):
+        make(copied, mel_cache=cache, augment=lambda wave, draw: wave)

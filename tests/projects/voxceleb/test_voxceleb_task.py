@@ -104,6 +104,12 @@ def test_a_batch_beyond_the_speakers_is_capped_and_said(run):
     assert outcome.summary["steps"] == 2
 
 
+def test_cached_mels_train(run, tmp_path):
+    cache = f"{{_target_: projects.voxceleb.mels.MelCache, folder: {tmp_path / 'mels'}, n_mels: 40}}"
+    assert run(f"data.mel_cache={cache}", "trainer.max_epochs=1").code == 0
+    assert len(list((tmp_path / "mels").rglob("*.npy"))) == 24
+
+
 @pytest.mark.parametrize("loss", ["softmax", "prototypical", "softmax_prototypical"])
 def test_every_loss_trains(run, loss):
     outcome = run(
