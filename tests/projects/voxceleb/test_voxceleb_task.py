@@ -12,6 +12,7 @@ from projects.voxceleb.losses import AAMSoftmax
 from projects.voxceleb.model import ResNetSE34V2
 from projects.voxceleb.predict import main as predict
 from projects.voxceleb.task import SpeakerVerification
+from projects.voxceleb.utterances import SpeakerTuples
 from shared.cli import evaluate, train, words
 from tests.conftest import rows
 
@@ -144,6 +145,23 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(run, tmp_path, monkeyp
     resumed = run(*overrides)
     assert resumed.code == 0 and resumed.summary["resumed_from"]
     assert rows(resumed.run_dir) == rows(whole.run_dir)
+
+
+@pytest.mark.parametrize("poison", [np.nan, 1e20])
+def test_a_poisoned_sample_leaves_weights_and_buffers_finite_and_is_named(run, monkeypatch, poison):
+    original = SpeakerTuples.load
+
+    def load(self, epoch, index):
+        wave = original(self, epoch, index)
+        return wave * poison if index == 5 and epoch == 0 else wave
+
+    monkeypatch.setattr(SpeakerTuples, "load", load)
+    outcome = run()
+    assert outcome.code == 0
+    skipped = [event["message"] for event in outcome.summary["events"] if event["kind"] == "non_finite_skip"]
+    assert len(skipped) == 1 and "00001.wav" in skipped[0]
+    state = torch.load(outcome.run_dir / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert all(tensor.isfinite().all() for tensor in state.values())
 
 
 def test_poisoned_embeddings_are_named_and_not_scored(run, monkeypatch):
