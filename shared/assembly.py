@@ -1,5 +1,6 @@
 """Builds the parts of a run from its config, in the order in which they need each other."""
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -30,6 +31,8 @@ from shared.policy.schedule_base import Schedule
 from shared.preflight import Preflight, inspect
 from shared.run_folder import RunFolder
 from shared.training import Rails, Task
+
+log = logging.getLogger(__name__)
 
 NOTHING = nullcontext()
 
@@ -65,7 +68,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
-    batching = build_batching(cfg, trainer.world_size)
+    batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
         peak=cfg.optimizer.lr,
@@ -177,11 +180,20 @@ def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Traine
         ) from error
 
 
-def build_batching(cfg: DictConfig, devices: int) -> Batching:
-    """How the optimizer's batch is spread over devices and micro batches."""
+def build_batching(cfg: DictConfig, devices: int, most: int | None = None) -> Batching:
+    """How the optimizer's batch, of at most `most` samples, is spread over devices and micro batches."""
+    effective = cfg.effective_batch_size
+    if most is not None and effective > most >= devices:
+        effective = most - most % devices
+        log.warning(
+            "effective_batch_size: %d is more than the data allow in a batch, %d; trains with %d",
+            cfg.effective_batch_size,
+            most,
+            effective,
+        )
     micro = cfg.micro_batch_size if isinstance(cfg.micro_batch_size, int) else None
     try:
-        return Batching(effective=cfg.effective_batch_size, devices=devices, micro_limit=micro)
+        return Batching(effective=effective, devices=devices, micro_limit=micro)
     except ValueError as error:
         raise UserError(
             str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"

@@ -85,6 +85,11 @@ def _main(task: Callable[[DictConfig], Any], project: str) -> None:
         sys.exit(code)
 
 
+def words(file: str, work: Callable[[list[str]], None]) -> None:
+    """Call `work` with the words of the command line; a command of its own beside train and evaluate."""
+    _guard(lambda: work(sys.argv[1:]), Path(file).resolve().parent.name)
+
+
 def _guard(command: Callable[[], Any], project: str) -> None:
     """Run a command; errors that a user can mend become one line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach us instead of being printed by Hydra
