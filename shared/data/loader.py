@@ -34,7 +34,7 @@ def make_loader(
     pin_memory: bool = False,
     prefetch: int = 2,
 ) -> CheckedLoader:
-    """Batches of `dataset`, which maps SampleKeys to samples and may bring its own `collate` and `check`.
+    """Batches of `dataset`, which maps SampleKeys to samples and may bring its own `collate`, `check` and `lengths`.
 
     Training shuffles and drops the incomplete last batch; evaluation does neither. `loader.sampler` is
     the EpochSampler: set the epoch, a resume position or an image size there.
@@ -46,6 +46,8 @@ def make_loader(
         samples_per_epoch=samples_per_epoch if train else None,
         rank=rank,
         world=world,
+        lengths=getattr(dataset, "lengths", None),
+        batch_size=batch_size,
     )
     if batch_size < 1 or (train and batch_size > len(sampler)):
         what = f"a batch of {batch_size} cannot be drawn from {len(sampler)} samples an epoch"

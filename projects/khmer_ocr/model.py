@@ -1,0 +1,99 @@
+"""A line recogniser for CTC: depthwise-separable convolutions, then a small transformer over the columns.
+
+Convolutions of MobileNet's kind (arXiv 1704.04861) see strokes; a depthwise convolution tells the transformer where
+columns are (arXiv 2102.10882), so that lines may be as wide as they like; pre-norm layers (arXiv 2002.04745).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDE = 4  # pixels of width behind one output frame
+
+
+class Separable(nn.Module):
+    """x + pointwise(depthwise(x)), each with batch norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.silu(self.norm1(self.depthwise(x)))
+        return F.silu(x + self.norm2(self.pointwise(y)))
+
+
+def downsample(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.SiLU())
+
+
+class Layer(nn.Module):
+    """Self-attention and a feed-forward part, pre-norm."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        batch, frames, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, frames, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        x = x + F.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)), self.dropout, self.training)
+        return x + F.dropout(self.feed(self.norm2(x)), self.dropout, self.training)
+
+
+class LineRecogniser(nn.Module):
+    """Images (N, 1, height, W) uint8 and their widths (N,) -> CTC logits (N, W / 4, classes).
+
+    `channels` of the three convolution stages, at 1/2, 1/4 and 1/8 of the height; `blocks` in each of them.
+    Columns beyond an image's width are neither attended to nor part of its result.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        height: int = 40,
+        channels: tuple[int, int, int] = (32, 96, 192),
+        blocks: tuple[int, int, int] = (1, 3, 3),
+        layers: int = 3,
+        heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        one, two, width = channels
+        stages = []
+        for inputs, outputs, stride, count in ((1, one, 2, 0), (one, two, 2, 1), (two, width, (2, 1), 2)):
+            stages.append(downsample(inputs, outputs, stride if isinstance(stride, tuple) else (stride, stride)))
+            stages += [Separable(outputs) for _ in range(blocks[count])]
+        self.stages = nn.Sequential(*stages)
+        self.collapse = nn.Conv2d(width, width, (height // 8, 1), bias=False)
+        self.norm = nn.BatchNorm1d(width)
+        self.position = nn.Conv1d(width, width, 7, padding=3, groups=width)
+        self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
+        self.final_norm = nn.LayerNorm(width)
+        self.classify = nn.Linear(width, num_classes)
+
+    def forward(self, image: Tensor, width: Tensor) -> Tensor:
+        x = 1 - image.to(self.classify.weight.dtype) / 255  # ink is 1, paper and padding are 0
+        x = F.silu(self.norm(self.collapse(self.stages(x)).squeeze(2)))
+        inside = torch.arange(x.shape[2], device=x.device)[None] < frames(width)[:, None]
+        x = x * inside[:, None]
+        x = (x + self.position(x)).transpose(1, 2)
+        for layer in self.layers:
+            x = layer(x, inside[:, None, None])
+        return self.classify(self.final_norm(x))
+
+
+def frames(width: Tensor) -> Tensor:
+    """Output frames of images `width` pixels wide."""
+    return (width + STRIDE - 1) // STRIDE
