@@ -27,8 +27,12 @@ class Separable(nn.Module):
 
 
 def downsample(inputs: int, outputs: int, stride: tuple[int, int]) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.SiLU())
+    """A strided 3 x 3 convolution; a separable one where there are many channels to mix."""
+    groups = inputs if inputs > 64 else 1
+    layers = [nn.Conv2d(inputs, inputs if groups > 1 else outputs, 3, stride, 1, groups=groups, bias=False)]
+    if groups > 1:
+        layers += [nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 1, bias=False)]
+    return nn.Sequential(*layers, nn.BatchNorm2d(outputs), nn.SiLU())
 
 
 class Layer(nn.Module):
@@ -63,18 +67,18 @@ class LineRecogniser(nn.Module):
         self,
         num_classes: int,
         height: int = 40,
-        channels: tuple[int, int, int] = (32, 96, 192),
+        channels: tuple[int, int, int] = (24, 96, 192),
         blocks: tuple[int, int, int] = (1, 3, 3),
         layers: int = 3,
         heads: int = 4,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         one, two, width = channels
         stages = []
-        for inputs, outputs, stride, count in ((1, one, 2, 0), (one, two, 2, 1), (two, width, (2, 1), 2)):
-            stages.append(downsample(inputs, outputs, stride if isinstance(stride, tuple) else (stride, stride)))
-            stages += [Separable(outputs) for _ in range(blocks[count])]
+        sizes = ((1, one, (2, 2)), (one, two, (2, 2)), (two, width, (2, 1)))
+        for (inputs, outputs, stride), count in zip(sizes, blocks, strict=True):
+            stages += [downsample(inputs, outputs, stride)] + [Separable(outputs) for _ in range(count)]
         self.stages = nn.Sequential(*stages)
         self.collapse = nn.Conv2d(width, width, (height // 8, 1), bias=False)
         self.norm = nn.BatchNorm1d(width)
