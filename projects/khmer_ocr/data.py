@@ -40,6 +40,7 @@ class GeneratedData:
         fonts: str,
         val_families: Sequence[str],
         transforms: Mapping[str, Mapping[str, Any]],
+        height: int,
         count: int,
         val_count: int,
         max_length: int = 42,
@@ -54,7 +55,7 @@ class GeneratedData:
         self.val_families = set(val_families)
         self.transforms, self.contrast, self.max_length = transforms, tuple(contrast), max_length
         self.count, self.val_count, self.first_length, self.clear_share = count, val_count, first_length, clear_share
-        self.seed = seed
+        self.height, self.seed = height, seed
 
     def prepare(self) -> None:
         """Check the engine, the fonts and the words before anything long begins."""
@@ -93,6 +94,7 @@ class GeneratedData:
             Degrade(self.transforms, self.contrast),
             purpose=purpose,
             seed=seed,
+            height=self.height,
             max_length=self.max_length,
             clear_share=clear_share,
             first_length=first_length,
@@ -100,4 +102,4 @@ class GeneratedData:
 
     def model_arguments(self) -> dict[str, int]:
         """What the network has to know about the data."""
-        return {"num_classes": len(self.charset)}
+        return {"num_classes": len(self.charset), "height": self.height}

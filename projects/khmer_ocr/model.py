@@ -66,9 +66,9 @@ class LineRecogniser(nn.Module):
     def __init__(
         self,
         num_classes: int,
-        height: int = 40,
+        height: int = 32,
         channels: tuple[int, int, int] = (24, 96, 192),
-        blocks: tuple[int, int, int] = (1, 3, 3),
+        blocks: tuple[int, int, int] = (0, 2, 3),
         layers: int = 3,
         heads: int = 4,
         dropout: float = 0.0,

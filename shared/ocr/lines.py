@@ -12,12 +12,12 @@ from shared.data.sampler import SampleKey
 from shared.ocr.charset import Charset
 from shared.ocr.degrade import Degrade, compose_clear
 from shared.ocr.fonts import Font, draw, load
-from shared.ocr.line_image import HEIGHT, prepare
+from shared.ocr.line_image import prepare
 from shared.ocr.normalise import fold
 from shared.ocr.text import LineText
 
 STRIDE = 4  # pixels of width behind one CTC frame
-SIZES = (22, 28, 36, 48, 64)
+SIZES = (20, 26, 34, 46)
 
 
 class GeneratedLines:
@@ -37,12 +37,13 @@ class GeneratedLines:
         *,
         purpose: str,
         seed: int,
+        height: int,
         max_length: int,
         clear_share: float = 0.3,
         first_length: int | None = None,
     ) -> None:
         self.text, self.fonts, self.charset, self.degrade = text, fonts, charset, degrade
-        self.purpose, self.seed = purpose, seed
+        self.purpose, self.seed, self.height = purpose, seed, height
         self.clear_share, self.first_length = clear_share, first_length
         self.families = sorted({font.family for font in fonts})
         self.lengths = draw_lengths(keyed_generator(seed, f"{purpose}-lengths"), count, max_length)
@@ -63,7 +64,8 @@ class GeneratedLines:
                 break
         line = compose_clear(ink, rng) if clear else self.degrade(ink, rng)
         label = self.charset.encode(text)
-        return sample(prepare(line, STRIDE * (frames_needed(label) + 1)), label, text, key.index, int(not clear))
+        image = prepare(line, self.height, STRIDE * (frames_needed(label) + 1))
+        return sample(image, label, text, key.index, int(not clear))
 
     def choose_font(self, text: str, rng: Generator) -> Font | None:
         """One of the fonts that cover the text, families equally often."""
@@ -99,15 +101,23 @@ def sample(image: np.ndarray, label: list[int], text: str, index: int, group: in
 
 
 def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A batch: `image` uint8 (N, 1, HEIGHT, W) padded with white to a multiple of STRIDE, `width` (N,) in pixels,
+    """A batch: `image` uint8 (N, 1, H, W) padded with white to a multiple of STRIDE, `width` (N,) in pixels,
     `label` int64 (N, L) padded with 0, `label_length`, `index`, `group` int64 (N,), `text` list of N."""
     widths = np.array([line["image"].shape[1] for line in samples])
     lengths = np.array([len(line["label"]) for line in samples])
-    image = np.full((len(samples), 1, HEIGHT, -(-int(widths.max()) // STRIDE) * STRIDE), 255, np.uint8)
     label = np.zeros((len(samples), max(1, int(lengths.max()))), np.int64)
     for row, line in enumerate(samples):
-        image[row, 0, :, : widths[row]] = line["image"]
         label[row, : lengths[row]] = line["label"]
     numbers = {name: np.array([line[name] for line in samples]) for name in ("index", "group")}
     texts = [line["text"] for line in samples]
+    image = stack([line["image"] for line in samples])
     return {"image": image, "width": widths, "label": label, "label_length": lengths, "text": texts, **numbers}
+
+
+def stack(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Lines of one height as uint8 (N, 1, H, W), padded with white to a multiple of STRIDE."""
+    height, width = images[0].shape[0], max(image.shape[1] for image in images)
+    stacked = np.full((len(images), 1, height, -(-width // STRIDE) * STRIDE), 255, np.uint8)
+    for row, image in enumerate(images):
+        stacked[row, 0, :, : image.shape[1]] = image
+    return stacked
