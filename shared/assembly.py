@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.profilers import PassThroughProfiler
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
@@ -24,6 +26,15 @@ from shared.policy.batching import Batching
 from shared.preflight import Preflight, inspect
 from shared.run_folder import RunFolder
 from shared.training import Rails, Task
+
+NOTHING = nullcontext()
+
+
+class Unprofiled(PassThroughProfiler):
+    """No profiling for nothing: Lightning's own default enters some forty generators a step to measure nothing."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:
+        return NOTHING
 
 
 @dataclass
@@ -113,11 +124,13 @@ def prepare_model(model: nn.Module, cfg: DictConfig) -> nn.Module:
 def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Trainer:
     """Lightning's Trainer with our callbacks and loggers; without a run folder it writes nothing."""
     callbacks = [build(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node]
+    profiler = {} if cfg.trainer.get("profiler") else {"profiler": Unprofiled()}
     callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))
     try:
         return instantiate(
             cfg.trainer,
             callbacks=callbacks,
+            **profiler,
             logger=loggers.build(cfg.logger, folder) if folder else False,
             enable_checkpointing=cfg.trainer.enable_checkpointing and folder is not None,
         )

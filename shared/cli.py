@@ -4,36 +4,54 @@ What a user did wrong ends in one `error:` line on stderr and exit code 2; a bug
 """
 
 import difflib
+import math
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra.errors import HydraException
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from shared.errors import UserError
 
+USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parents[1]
 OmegaConf.register_new_resolver("root", lambda path: str(ROOT / path), replace=True)
 
 
 def train(file: str) -> None:
     """Run the project whose `train.py` is `file`: `conf/<project>.yaml` plus the overrides in `sys.argv`."""
+    sys.argv[1:] = sorted(
+        sys.argv[1:], key=lambda word: word not in ("-m", "--multirun")
+    )  # argparse wants it first
+    project = Path(file).resolve().parent.name
 
-    def task(cfg: DictConfig) -> float | None:
+    def task(cfg: DictConfig) -> float:
         from shared.runner import run
 
         try:
             return run(cfg)
-        except UserError as error:
-            _exit(error)
+        except InstantiationException:
+            raise
+        except USER_ERRORS as error:
+            if not _in_sweep():
+                _exit(_explain(error, project))
+            _say(_explain(error, project))
+        except Exception:
+            if not _in_sweep():
+                raise
+            traceback.print_exc()
+        return math.nan  # a failed job of a sweep: the others go on
 
-    _main(task, Path(file).resolve().parent.name)
+    _main(task, project)
 
 
 def evaluate(file: str) -> None:
@@ -67,20 +85,30 @@ def _guard(command: Callable[[], Any], project: str) -> None:
     )  # albumentations asks the network at import otherwise
     try:
         command()
-    except UserError as error:
-        _exit(error)
-    except (HydraException, OmegaConfBaseException) as error:
+    except InstantiationException:
+        raise
+    except USER_ERRORS as error:
         _exit(_explain(error, project))
 
 
-def _exit(error: UserError) -> NoReturn:
+def _in_sweep() -> bool:
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _say(error: UserError) -> None:
     sys.stdout.flush()
-    print("error:", " ".join(str(error).split()), file=sys.stderr)
+    print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+
+
+def _exit(error: UserError) -> NoReturn:
+    _say(error)
     sys.exit(2)
 
 
 def _explain(error: Exception, project: str) -> UserError:
     """Hydra's and OmegaConf's messages, in one line that names the key and the way out."""
+    if isinstance(error, UserError):
+        return error
     text = str(error)
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found[1]
@@ -99,7 +127,9 @@ def _explain(error: Exception, project: str) -> UserError:
             line.strip() for line in found[2].splitlines() if line.strip() and "Config search" not in line
         )
         return UserError(f"there is no {group} '{option}'", f"{group}={option}", f"choose one of {options}")
-    key = getattr(error, "full_key", None) or "command line"
+    if isinstance(error, MissingMandatoryValue):
+        return UserError("a value is needed", error.full_key, f"give {error.full_key}=...")
+    key = getattr(error, "override", None) or getattr(error, "full_key", None) or "command line"
     return UserError(
         text.splitlines()[0] if text else type(error).__name__, key, "--help lists the overrides"
     )

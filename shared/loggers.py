@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
@@ -46,9 +49,19 @@ def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bo
         return None
 
 
-def _has_login() -> bool:
-    from pathlib import Path
+def finish(patience: float = 60.0) -> None:
+    """Close the W&B run of this process, so that the next job of a sweep gets its own; waits `patience` s at most."""
+    client = sys.modules.get("wandb")
+    if client is None or client.run is None:
+        return
+    closing = threading.Thread(target=client.finish, daemon=True)
+    closing.start()
+    closing.join(patience)
+    if closing.is_alive():
+        log.warning("W&B: still sending after %.0f s; `wandb sync` sends the rest", patience)
 
+
+def _has_login() -> bool:
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     return netrc.is_file() and "api.wandb.ai" in netrc.read_text(errors="ignore")
 

@@ -1,13 +1,14 @@
 """One run of a Lightning project, from a composed config to a run folder that explains itself."""
 
 import logging
+import math
 import time
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from shared import logs
+from shared import loggers, logs
 from shared.assembly import Assembly, assemble
 from shared.checks import check
 from shared.cli import ROOT
@@ -19,7 +20,7 @@ from shared.summary import git_commit, restarts, versions
 log = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig) -> float | None:
+def run(cfg: DictConfig) -> float:
     """Train as `cfg` says; returns the best value of the monitored metric.
 
     Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
@@ -35,12 +36,13 @@ def run(cfg: DictConfig) -> float | None:
             write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             assembly = assemble(cfg, folder, interruption)
             fit(assembly, summary)
-            return summary["monitor"]["best"]  # what a sweeper optimises
+            best = summary["monitor"]["best"]  # what a sweeper optimises
+            return math.nan if best is None else best
         except Interrupted as interrupted:
             summary["status"] = "interrupted"
             raise SystemExit(128 + interrupted.signum) from None
-        except UserError as error:
-            log.error("%s", error, extra={"file_only": True})
+        except Exception as error:  # the command line shows it; train.log keeps it
+            log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
             raise
         finally:
             close(folder, summary, began)
@@ -68,11 +70,21 @@ def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
     summary["seconds"] = round(time.time() - began, 1)
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
-    if folder.metrics.path.exists():
-        from shared.runs.report import write_report
-
-        write_report(folder.path)
+    loggers.finish()
+    draw(folder)
     log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)
     for handler in logging.getLogger().handlers:
         handler.flush()
     print(f"run: {folder.path}", flush=True)
+
+
+def draw(folder: RunFolder) -> None:
+    """The picture of the run; a run is not lost for want of it."""
+    if not folder.metrics.path.exists():
+        return
+    from shared.runs.report import write_report
+
+    try:
+        log.info("picture: %s", write_report(folder.path))
+    except Exception:
+        log.warning("no picture of this run", exc_info=True)

@@ -11,7 +11,6 @@ from shared.data.image_dataset import ImageDataset
 from shared.data.views import CenterView, TrainView
 from shared.errors import UserError
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels, as official weights expect
 LAYOUTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")  # class folders at the root; Kaggle's archive
 
 

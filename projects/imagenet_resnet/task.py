@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
-from projects.imagenet_resnet.data import MEAN, STD
+from shared.nets.resnet import MEAN, STD
 from shared.training import Batch, Task
 
 

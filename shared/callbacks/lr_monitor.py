@@ -23,13 +23,13 @@ class LRMonitor(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, task: Task) -> None:
         schedule, step = task.rails.schedule, trainer.global_step
         now, epochs = trainer.current_epoch + 1, schedule.steps_per_epoch
-        for restart in schedule.restarts(step + 2 * epochs):
+        for restart in schedule.restarts(min(step + 2 * epochs, schedule.total_steps)):
             ratio = schedule.lr(restart) / max(schedule.lr(restart - 1), 1e-30)
             epoch = restart // epochs + 1
             if epoch == now and restart >= step:
                 self._at_restart(task, epoch, step, restart, ratio)
             elif epoch == now + 1:
-                message = f"epoch {now}: the LR restarts in the next one (x{ratio:,.0f}); the metric will fall, then recover"
+                message = f"epoch {now}: LR restart x{ratio:,.0f} in the next epoch; the metric will fall, then recover"
                 task.rails.folder.events.add("restart_ahead", message, epoch=now, step=step)
 
     def _at_restart(self, task: Task, epoch: int, step: int, restart: int, ratio: float) -> None:

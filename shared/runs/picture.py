@@ -128,7 +128,15 @@ def _draw_losses(panel, run: RunLog, metric: str | None) -> None:
     losses = [n for n in run.metric_names() if names.kind(n) == "loss" and n != metric]
     colours = {True: BLUE, False: ORANGE}
     for name in sorted(losses, key=lambda n: (n not in ("train/loss", "val/loss"), n))[:4]:
-        _line(panel, run, name, color=colours[names.held_out(name)], lw=1.6)
+        within = name.startswith("step/")  # means over a few steps: the unrest behind the epochs' means
+        _line(
+            panel,
+            run,
+            name,
+            color=colours[names.held_out(name)],
+            lw=0.8 if within else 1.6,
+            alpha=0.5 if within else 1,
+        )
     panel.set_ylabel("loss")
     finite = np.concatenate([run.columns[n][np.isfinite(run.columns[n])] for n in losses] or [np.empty(0)])
     if finite.size and finite.min() > 0 and finite.max() / finite.min() > 50:
@@ -157,13 +165,21 @@ def _draw_lr(panel, run: RunLog) -> None:
 
 
 def _mark_restarts(panel, run: RunLog, labelled: bool) -> None:
-    if run.lr is None:
-        return
-    for restart in find_restarts(run.epochs, run.lr)[:12]:
-        panel.axvline(restart.epoch, color=RED, lw=1, ls=(0, (4, 3)), alpha=0.8)
+    for epoch, ratio in _restarts(run)[:12]:
+        place = epoch - (0.5 if np.all(run.epochs % 1 == 0) else 1)  # the epoch before it ends at epoch - 1
+        panel.axvline(place, color=RED, lw=1, ls=(0, (4, 3)), alpha=0.8)
         if labelled:
-            text = f"LR restart ×{restart.ratio:.3g}\nepoch {restart.epoch}"
-            _annotate(panel, restart.epoch, 0.14, text, RED)
+            _annotate(panel, place, 0.14, f"LR restart ×{ratio:.3g}\nepoch {epoch}", RED)
+
+
+def _restarts(run: RunLog) -> list[tuple[int, float]]:
+    """Epoch and ratio of each restart: as the run itself recorded them, else read off its learning rates."""
+    recorded = run.summary.get("restarts")
+    if isinstance(recorded, list) and recorded:
+        return [(each["epoch"], each["ratio"] or math.inf) for each in recorded]
+    return (
+        [(each.epoch, each.ratio) for each in find_restarts(run.epochs, run.lr)] if run.lr is not None else []
+    )
 
 
 def _mark_events(panel, run: RunLog, labelled: bool) -> None:

@@ -116,6 +116,15 @@ def test_too_many_unreadable_files_end_the_run_naming_one(files, workers, broken
         batches(make_loader(dataset(files, max_corrupt=2), 4, train=True, workers=workers))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nothing_is_trained_on_in_the_place_of_too_many_unreadable_files(files, workers):
+    for path in files[:3]:
+        path.write_bytes(b"")
+    loader = make_loader(dataset(files, max_corrupt=2), 1, train=False, workers=workers)
+    with pytest.raises(UserError, match=r"02\.jpg: empty file"):
+        next(iter(loader))
+
+
 @pytest.mark.parametrize("batch_size", [0, 25])
 def test_a_batch_larger_than_the_data_is_refused(files, batch_size):
     with pytest.raises(UserError, match="effective_batch_size"):

@@ -1,0 +1,81 @@
+"""Runs of real projects in this process (imports are paid once) or in one of their own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ["model.depth=18", "data.train_size=16", "data.val_size=16", "effective_batch_size=16", "logger=csv"]
+TINY += [
+    "trainer.limit_train_batches=3",
+    "trainer.limit_val_batches=2",
+    "trainer.max_epochs=2",
+    "hardware=cpu",
+]
+
+
+class Outcome(NamedTuple):
+    """Exit code and both streams of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def run_dir(self) -> Path:
+        return Path(self.out.splitlines()[-1].removeprefix("run: "))
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads((self.run_dir / "summary.json").read_text())
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """`command(train, "imagenet_resnet", "seed=1")`: an entry point of shared.cli in this process."""
+
+    def run(entry: Callable[[str], None], project: str, *arguments: str) -> Outcome:
+        script = ROOT / "projects" / project / f"{entry.__name__}.py"
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        capsys.readouterr()
+        try:
+            entry(str(script))
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        streams = capsys.readouterr()
+        return Outcome(code, streams.out, streams.err)
+
+    return run
+
+
+@pytest.fixture
+def tiny(command: Callable[..., Outcome], tmp_path: Path) -> Callable[..., Outcome]:
+    """`tiny("seed=1")`: trains a small imagenet_resnet for a moment in `tmp_path / run`."""
+    from shared.cli import train
+
+    def run(*overrides: str) -> Outcome:
+        return command(train, "imagenet_resnet", *TINY, f"run_dir={tmp_path / 'run'}", *overrides)
+
+    return run
+
+
+def start(script: str, *arguments: str, cwd: Path = ROOT) -> subprocess.Popen:
+    """A real process of `projects/<script>`."""
+    line = [sys.executable, str(ROOT / "projects" / script), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=environment)
+
+
+def rows(run_dir: Path) -> list[dict[str, str]]:
+    """metrics.csv without the columns that measure time."""
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in csv.DictReader(file)]
