@@ -22,7 +22,9 @@ class Lines(GeneratedLines):
 
 
 def as_tensors(batch: dict[str, Any]) -> dict[str, Any]:
-    return {key: value if isinstance(value, list) else torch.from_numpy(value) for key, value in batch.items()}
+    return {
+        key: value if isinstance(value, list) else torch.from_numpy(value) for key, value in batch.items()
+    }
 
 
 class GeneratedData:
@@ -54,7 +56,12 @@ class GeneratedData:
         self.words, self.phrases, self.fonts, self.extra_fonts = words, phrases, fonts, extra_fonts
         self.val_families = set(val_families)
         self.transforms, self.contrast, self.max_length = transforms, tuple(contrast), max_length
-        self.count, self.val_count, self.first_length, self.clear_share = count, val_count, first_length, clear_share
+        self.count, self.val_count, self.first_length, self.clear_share = (
+            count,
+            val_count,
+            first_length,
+            clear_share,
+        )
         self.height, self.seed = height, seed
 
     def prepare(self) -> None:
@@ -66,7 +73,9 @@ class GeneratedData:
     def families(self) -> tuple[list[Font], list[Font]]:
         """Fonts for training and for validation."""
         script = [c for c in self.charset.characters if ord(c) > 0x2FF and c not in "–៎៑៙៚៝"]
-        found = [font for folder in (self.fonts, self.extra_fonts) if folder for font in find_fonts(folder, script)]
+        found = [
+            font for folder in (self.fonts, self.extra_fonts) if folder for font in find_fonts(folder, script)
+        ]
         known = {font.family for font in found}
         if missing := self.val_families - known:
             what = f"no font of the family {min(missing)} in {self.fonts}"
@@ -84,7 +93,9 @@ class GeneratedData:
     def val(self) -> Lines:
         return self._lines(self.val_count, "lines-val", 0, 0.5, None)
 
-    def _lines(self, count: int, purpose: str, seed: int, clear_share: float, first_length: int | None) -> Lines:
+    def _lines(
+        self, count: int, purpose: str, seed: int, clear_share: float, first_length: int | None
+    ) -> Lines:
         validation = purpose == "lines-val"
         return Lines(
             count,

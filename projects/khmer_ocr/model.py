@@ -4,9 +4,18 @@ Convolutions of MobileNet's kind (arXiv 1704.04861) see strokes; a depthwise con
 columns are (arXiv 2102.10882), so that lines may be as wide as they like; pre-norm layers (arXiv 2002.04745).
 """
 
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from shared.errors import UserError
+
+log = logging.getLogger(__name__)
 
 STRIDE = 4  # pixels of width behind one output frame
 
@@ -50,9 +59,11 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         batch, frames, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, frames, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        x = x + F.dropout(self.out(mixed.transpose(1, 2).reshape(batch, frames, width)), self.dropout, self.training)
+        x = x + F.dropout(
+            self.out(mixed.transpose(1, 2).reshape(batch, frames, width)), self.dropout, self.training
+        )
         return x + F.dropout(self.feed(self.norm2(x)), self.dropout, self.training)
 
 
@@ -101,3 +112,32 @@ class LineRecogniser(nn.Module):
 def frames(width: Tensor) -> Tensor:
     """Output frames of images `width` pixels wide."""
     return (width + STRIDE - 1) // STRIDE
+
+
+def recogniser(num_classes: int, height: int, weights: str | None = None, **sizes: Any) -> LineRecogniser:
+    """A LineRecogniser, fresh or from a file; a classifier of another charset stays fresh, and is reported."""
+    model = LineRecogniser(num_classes, height, **sizes)
+    if weights is not None:
+        load_weights(model, Path(weights).expanduser())
+    return model
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Copy the state dict of `path`, or of the network inside a training checkpoint, into `model`."""
+    where = "model.weights"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(f"cannot load {path}", where, "give a .ckpt or .pth file, or null") from error
+    state = {key.removeprefix("model."): value for key, value in content.get("state_dict", content).items()}
+    state |= content.get("ema", {})
+    expected = model.state_dict()
+    fresh = [key for key in expected if key not in state or state[key].shape != expected[key].shape]
+    if any(not key.startswith("classify.") for key in fresh):
+        raise UserError(
+            f"{path} does not fit, such as {fresh[0]}", where, "give weights of the same model=..."
+        )
+    model.load_state_dict({key: state[key] for key in expected if key not in fresh}, strict=False)
+    log.info("%s: loaded %d tensors from %s", where, len(expected) - len(fresh), path)
+    if fresh:
+        log.warning("%s: not loaded, left fresh: %s", where, ", ".join(fresh))

@@ -107,7 +107,9 @@ class EpochSampler(Sampler[SampleKey]):
 
     def _arrange(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
-            return np.arange(self.samples) if self.lengths is None else np.argsort(self.lengths, kind="stable")
+            return (
+                np.arange(self.samples) if self.lengths is None else np.argsort(self.lengths, kind="stable")
+            )
         order = keyed_generator(self.seed, "order", epoch).permutation(self.samples)
         if self.lengths is None:
             return order

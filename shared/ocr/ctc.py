@@ -42,7 +42,9 @@ def beam_search(
     `language` counts with `weight`, each character with `reward`, against a language model's love of short lines
     (arXiv 1408.2873). Characters less likely than `threshold` in a frame are not tried there.
     """
-    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, NEVER)}  # prefix: log p ending in blank, or not
+    beams: dict[tuple[int, ...], tuple[float, float]] = {
+        (): (0.0, NEVER)
+    }  # prefix: log p ending in blank, or not
     prior: dict[tuple[int, ...], float] = {(): 0.0}
     for scores in log_softmax(logits.astype(np.float64)):
         candidates = [int(c) for c in np.flatnonzero(scores > np.log(threshold)) if c != blank]
@@ -54,7 +56,9 @@ def beam_search(
             for c in candidates:
                 longer = (*prefix, c)
                 if longer not in prior:
-                    prior[longer] = prior[prefix] + reward + (weight * language(prefix, c) if language else -reward)
+                    prior[longer] = (
+                        prior[prefix] + reward + (weight * language(prefix, c) if language else -reward)
+                    )
                 if prefix and c == prefix[-1]:
                     here[1] = np.logaddexp(here[1], in_character + scores[c])
                     found[longer][1] = np.logaddexp(found[longer][1], in_blank + scores[c])

@@ -39,7 +39,9 @@ class Degrade:
 def pad(ink: np.ndarray, rng: Generator, low: float, high: float) -> np.ndarray:
     """Margins of `low` to `high` times the line's height on each side; a negative one cuts into the line."""
     height = ink.shape[0]
-    top, bottom, left, right = (round(height * low + height * (high - low) * rng.beta(1, 2.5)) for _ in range(4))
+    top, bottom, left, right = (
+        round(height * low + height * (high - low) * rng.beta(1, 2.5)) for _ in range(4)
+    )
     ink = ink[max(0, -top) : height - max(0, -bottom), max(0, -left) : ink.shape[1] - max(0, -right)]
     return np.pad(ink, ((max(0, top), max(0, bottom)), (max(0, left), max(0, right))))
 

@@ -1,5 +1,6 @@
 """Font files: what they cover, which families there are, and text drawn by an engine that can shape it."""
 
+import logging
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,6 +16,7 @@ from shared.errors import UserError
 SYSTEM_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 SUFFIXES = (".ttf", ".otf", ".woff2")
 DRAWN_WITHOUT_GLYPH = set(" \u200b\u200c\u200d")
+logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on harmless oddities of font files
 
 
 class Font(NamedTuple):

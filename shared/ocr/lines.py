@@ -60,7 +60,12 @@ class GeneratedLines:
         while True:
             text = fold(self.text(rng, length), self.charset.script)
             font = self.choose_font(text, rng)
-            if text and font and not self.charset.missing(text) and (ink := self.render(text, font, rng)).size:
+            if (
+                text
+                and font
+                and not self.charset.missing(text)
+                and (ink := self.render(text, font, rng)).size
+            ):
                 break
         line = compose_clear(ink, rng) if clear else self.degrade(ink, rng)
         label = self.charset.encode(text)
@@ -111,7 +116,14 @@ def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     numbers = {name: np.array([line[name] for line in samples]) for name in ("index", "group")}
     texts = [line["text"] for line in samples]
     image = stack([line["image"] for line in samples])
-    return {"image": image, "width": widths, "label": label, "label_length": lengths, "text": texts, **numbers}
+    return {
+        "image": image,
+        "width": widths,
+        "label": label,
+        "label_length": lengths,
+        "text": texts,
+        **numbers,
+    }
 
 
 def stack(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -60,7 +60,9 @@ class Reader:
     def _read_batch(self, lines: list[np.ndarray]) -> list[tuple[str, float]]:
         widths = np.array([line.shape[1] for line in lines], np.int64)
         logits = self.session.run(None, {"image": stack(lines), "width": widths})[0]
-        found = [self.decode(scores[: -(-width // STRIDE)]) for scores, width in zip(logits, widths, strict=True)]
+        found = [
+            self.decode(scores[: -(-width // STRIDE)]) for scores, width in zip(logits, widths, strict=True)
+        ]
         return [(self.charset.decode(classes), score) for classes, score in found]
 
 

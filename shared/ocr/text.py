@@ -24,7 +24,9 @@ def read_words(path: str | Path, validation: bool) -> list[str]:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             words = [word for line in file if (word := line.strip())]
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read words: {error}", str(path), "give a gzip file, a word a line") from error
+        raise UserError(
+            f"cannot read words: {error}", str(path), "give a gzip file, a word a line"
+        ) from error
     return [word for word in words if (zlib.crc32(word.encode()) % VAL_SHARE == 0) == validation]
 
 
