@@ -34,7 +34,7 @@ def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: Gener
         window = order[start : start + WINDOW * batch_size]
         window = window[np.argsort(lengths[window], kind="stable")]
         full = len(window) // batch_size * batch_size
-        batches += list(rng.permutation(window[:full].reshape(-1, batch_size))) + [window[full:]]
+        batches += [*rng.permutation(window[:full].reshape(-1, batch_size)), window[full:]]
     return np.concatenate(batches)
 
 

@@ -1,1 +1,1 @@
-"""Reading lines of text in any script: charsets, normalisation, rendering, CTC decoding, error rates. No torch, no paddle."""
+"""Reading lines of text: charsets, normalisation, rendering, CTC decoding, error rates; no torch, no paddle."""

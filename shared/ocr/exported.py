@@ -1,7 +1,6 @@
 """Exported recognisers: the charset inside the file, smaller versions of it, and the gates they must pass."""
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +94,6 @@ def write(model: bytes, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(model)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", str(path), "choose another file") from error

@@ -1,6 +1,7 @@
 """Lines rendered on the fly as a data set: each a function of (seed, epoch, index) alone."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -98,7 +99,7 @@ def draw_lengths(rng: Generator, count: int, max_length: int) -> np.ndarray:
 
 def frames_needed(label: Sequence[int]) -> int:
     """CTC frames that a label takes: one a character, and a blank between equal neighbours."""
-    return len(label) + sum(a == b for a, b in zip(label, label[1:], strict=False))
+    return len(label) + sum(a == b for a, b in pairwise(label))
 
 
 def sample(image: np.ndarray, label: list[int], text: str, index: int, group: int) -> dict[str, Any]:

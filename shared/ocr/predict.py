@@ -2,7 +2,6 @@
 
 import csv
 import glob
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,10 +18,11 @@ CHUNK = 256  # images in memory at once
 
 def find_images(images: str) -> list[str]:
     """A file, all images below a folder, or those that a pattern matches, sorted."""
-    if os.path.isdir(images):
+    path = Path(images)
+    if path.is_dir():
         found = image_files(images)
     else:
-        found = [images] if os.path.isfile(images) else sorted(glob.glob(images, recursive=True))
+        found = [images] if path.is_file() else sorted(glob.glob(images, recursive=True))  # noqa: PTH207 (absolute too)
     if not found:
         raise UserError(
             f"no image at {images!r}", "images", "give a file, a folder or a pattern such as 'scans/*.png'"

@@ -1,4 +1,4 @@
-"""Text for rendered lines: dictionary words, dates, prices, phone numbers, punctuation, Latin; each line from one generator."""
+"""Text for rendered lines: dictionary words, dates, prices, phone numbers, punctuation, Latin."""
 
 import gzip
 import string
