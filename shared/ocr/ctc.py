@@ -47,7 +47,7 @@ def beam_search(
     }  # prefix: log p ending in blank, or not
     prior: dict[tuple[int, ...], float] = {(): 0.0}
     for scores in log_softmax(logits.astype(np.float64)):
-        candidates = [int(c) for c in np.flatnonzero(scores > np.log(threshold)) if c != blank]
+        candidates = [int(c) for c in np.flatnonzero(np.exp(scores) > threshold) if c != blank]
         found: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [NEVER, NEVER])
         for prefix, (in_blank, in_character) in beams.items():
             total = np.logaddexp(in_blank, in_character)

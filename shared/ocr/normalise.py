@@ -18,9 +18,8 @@ KHMER_CLUSTER = re.compile("([\u1780-\u17b3])((?:\u17d2[\u1780-\u17b3]|[\u17b6-\
 KHMER_MARK = re.compile("\u17d2[\u1780-\u17b3]|[\u17b6-\u17d1\u17dd]")
 KHMER_OLD = {"ឣ": "អ", "ឤ": "អា", "\u17b4": "", "\u17b5": "", "\u17d3": "", "\u17d8": "។ល។"}  # deprecated
 
-THAI_AM = re.compile("([\u0e48-\u0e4b]?)\u0e4d([\u0e48-\u0e4b]?)\u0e32")
-THAI_AM_TONE = re.compile("\u0e33([\u0e48-\u0e4b])")
-THAI_MARKS = re.compile("[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2,}")
+THAI_MARKS = re.compile("[\u0e31\u0e33-\u0e3a\u0e47-\u0e4e]{2,}")
+THAI_AM = re.compile("\u0e4d([\u0e47-\u0e4e]*)\u0e32")  # am in two pieces, the tone between them or not
 
 
 def normalise(text: str, script: str) -> str:
@@ -46,13 +45,16 @@ def khmer(text: str) -> str:
 
 def khmer_marks(base: str, marks: str) -> str:
     """The marks of one syllable in canonical order, split vowels in one piece."""
-    parts = sorted(KHMER_MARK.findall(marks), key=khmer_order)
-    if U_VOWEL in parts and UPPER_VOWELS & set(parts) and not {MUUSIKATOAN, TRIISAP} & set(parts):
-        parts[parts.index(U_VOWEL)] = TRIISAP if base in TAKES_TRIISAP else MUUSIKATOAN
-        parts.sort(key=khmer_order)
-    joined = "".join(parts)
-    joined = re.sub(f"{E_VOWEL}([^\u17d2]*?)\u17b8", "\u17be\\1", joined)
-    return re.sub(f"{E_VOWEL}([^\u17d2]*?)\u17b6", "\u17c4\\1", joined)
+    before = None
+    while marks != before:  # a vowel put together has another place among the vowels
+        before = marks
+        parts = sorted(KHMER_MARK.findall(marks), key=khmer_order)
+        if U_VOWEL in parts and UPPER_VOWELS & set(parts) and not {MUUSIKATOAN, TRIISAP} & set(parts):
+            parts[parts.index(U_VOWEL)] = TRIISAP if base in TAKES_TRIISAP else MUUSIKATOAN
+            parts.sort(key=khmer_order)
+        marks = re.sub(f"{E_VOWEL}([^\u17d2]*?)\u17b8", "\u17be\\1", "".join(parts))
+        marks = re.sub(f"{E_VOWEL}([^\u17d2]*?)\u17b6", "\u17c4\\1", marks)
+    return marks
 
 
 def khmer_order(mark: str) -> tuple[int, str]:
@@ -70,15 +72,22 @@ def khmer_order(mark: str) -> tuple[int, str]:
 
 def thai(text: str) -> str:
     text = text.replace("เเ", "แ")
-    text = THAI_MARKS.sub(lambda found: "".join(sorted(found[0], key=thai_order)), text)
-    text = THAI_AM.sub("\\1\\2\u0e33", text)
-    return THAI_AM_TONE.sub("\\1\u0e33", text)
+    before = None
+    while text != before:  # a vowel put together can have marks to sort behind it
+        before = text
+        text = THAI_MARKS.sub(lambda found: "".join(sorted(found[0], key=thai_order)), text)
+        text = THAI_AM.sub("\\1\u0e33", text)
+    return text
 
 
-def thai_order(mark: str) -> int:
-    """Vowel below, vowel above, tone, then the silencers and nikhahit's company."""
+def thai_order(mark: str) -> tuple[int, int]:
+    """Vowel below, vowel above, tone, silencers, am; where NFC has an order of its own, that one."""
     if "\u0e38" <= mark <= "\u0e3a":
-        return 0
-    if "\u0e48" <= mark <= "\u0e4b":
-        return 2
-    return 3 if mark in "\u0e4c\u0e4e" else 1
+        place = 0
+    elif "\u0e48" <= mark <= "\u0e4b":
+        place = 2
+    elif mark in "\u0e4c\u0e4e":
+        place = 3
+    else:
+        place = 4 if mark == "\u0e33" else 1
+    return place, unicodedata.combining(mark)
