@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -46,15 +45,16 @@ class Assembly:
     train_loader: DataLoader
     val_loader: DataLoader
     preflight: Preflight
-    checkpoint: Path | None
 
 
 def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
     """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
+    start = resume.find(cfg, folder)
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
     model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
+    resume.make_room(start, folder)
     trainer = build_trainer(cfg, folder)
     batching = build_batching(cfg, trainer.world_size)
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
@@ -64,6 +64,8 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         steps_per_epoch=batches(len(train_loader), cfg.trainer.limit_train_batches),
     )
     task: Task = build(cfg.task, "task", model=model, data=data)
+    if start.path and start.afresh:
+        resume.load_weights(task, start.path)
     task.rails = Rails(
         folder=folder,
         config=OmegaConf.to_container(cfg),
@@ -71,18 +73,19 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         schedule=schedule,
         optimizer=build(cfg.optimizer, "optimizer"),
         batching=batching,
+        probe_memory=cfg.micro_batch_size == "auto",
         interruption=interruption,
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,
+        start=start,
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
-    checkpoint = resume.find(cfg, folder)
     samples = (len(train_loader.sampler), len(val_loader.sampler))
     preflight = inspect(
         task, schedule, batching, samples, folder.path, backup=cfg.backup.url or "none (backup.url=...)"
     )
-    return Assembly(trainer, task, train_loader, val_loader, preflight, checkpoint)
+    return Assembly(trainer, task, train_loader, val_loader, preflight)
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:

@@ -7,3 +7,7 @@ class UserError(Exception):
     def __init__(self, what: str, where: str, mend: str) -> None:
         self.what, self.where, self.mend = what, where, mend
         super().__init__(f"{what} ({where}): {mend}")
+
+
+class StoppedNonFinite(Exception):
+    """The policy gave the run up: NaN or inf came back after every skip and rollback."""

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from shared import logs
 from shared.assembly import build, build_batching, build_trainer, workers
-from shared.callbacks.run_state import KEY
 from shared.data.loader import make_loader
 from shared.errors import UserError
+from shared.resume import KEY
 
 PRIVATE = ("run_dir", "resume", "backup", "hydra", "logger", "callbacks")
 

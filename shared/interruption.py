@@ -5,8 +5,11 @@ from types import FrameType
 from typing import Any
 
 
-class Interrupted(Exception):
-    """The run was asked to stop by signal number `signum`; the process exits with 128 + `signum`."""
+class Interrupted(BaseException):
+    """The run was asked to stop by signal number `signum`; the process exits with 128 + `signum`.
+
+    No Exception, as KeyboardInterrupt is none: it may be raised anywhere, also within what catches errors.
+    """
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
@@ -14,28 +17,42 @@ class Interrupted(Exception):
 
 
 class Interruption:
-    """Context in which SIGINT and SIGTERM are remembered while `training` and raised as `Interrupted` otherwise."""
+    """Context in which SIGINT and SIGTERM raise `Interrupted`; after `defer()` they are only remembered.
+
+    `requested` is the first signal, `count` how many have come.
+    """
 
     def __init__(self) -> None:
         self.requested: int | None = None
-        self.training = False
+        self.count = 0
+        self.deferred = False
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
         self._previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-        for signum in self._previous:
-            signal.signal(signum, self._receive)
+        self._listen()
         return self
 
     def __exit__(self, *error: Any) -> None:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
 
+    def defer(self) -> None:
+        """From now on `check` decides when to obey. Lightning's handlers, which exit unsaved, are undone."""
+        self.deferred = True
+        self._listen()
+
     def check(self) -> None:
         """Raise `Interrupted` if a signal has arrived."""
         if self.requested is not None:
             raise Interrupted(self.requested)
 
+    def _listen(self) -> None:
+        for signum in self._previous:
+            signal.signal(signum, self._receive)
+
     def _receive(self, signum: int, frame: FrameType | None) -> None:
-        first, self.requested = self.requested is None, self.requested or signum
-        if first and not self.training:
+        self.requested, self.count = self.requested or signum, self.count + 1
+        if self.count == 1 and not self.deferred:
+            self.deferred = True
             raise Interrupted(signum)

@@ -30,7 +30,12 @@ def adopt_frameworks() -> None:
             logger.handlers.clear()
             logger.propagate = True
     logging.captureWarnings(True)
-    for noise in (r"`isinstance\(treespec", "The number of training batches", ".*does not have many workers"):
+    for noise in (
+        r"`isinstance\(treespec",
+        "The number of training batches",
+        ".*does not have many workers",
+        "You're resuming from a checkpoint that ended before the epoch",
+    ):
         warnings.filterwarnings("ignore", message=noise)
     for chatty in ("fsspec", "matplotlib", "PIL", "paramiko"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

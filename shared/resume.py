@@ -1,38 +1,117 @@
-"""Where a run goes on from: the newest checkpoint that can be read."""
+"""Where a run goes on from: the newest checkpoint that can be read, in its folder or in its backup."""
 
 import logging
+import pickle
 import zipfile
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from shared.errors import UserError
 from shared.run_folder import RunFolder
+from shared.settings import Difference, differences
 
 log = logging.getLogger(__name__)
 
-
-def broken(path: Path) -> str | None:
-    """Why the checkpoint cannot be trusted, by the checksums inside it; None if every byte of its data is intact."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        return str(error) or type(error).__name__
-    return f"checksum of {damaged} differs" if damaged else None
+KEY = "trainyard"
+"""Our part of a checkpoint; callbacks.run_state writes it."""
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
+"""What torch.load raises for files that are no checkpoints, or not safe to load."""
 
 
-def find(cfg: DictConfig, folder: RunFolder) -> Path | None:
-    """The checkpoint that `resume` asks for; damaged ones are reported and passed over."""
+@dataclass
+class Start:
+    """Where a run begins: at checkpoint `path`, or afresh if that is None; `state` is our part of it.
+
+    `differences` are settings that differ from the checkpoint's (`mode` extend only).
+    """
+
+    mode: str = "exact"
+    path: Path | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    lr_jump: float | None = None
+    """Next LR / last LR, where an extended run goes on with more than twice the LR."""
+
+    @property
+    def afresh(self) -> bool:
+        """Epoch 0; only the weights, if any, are the checkpoint's."""
+        return self.path is None or self.mode == "weights"
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """What Lightning restores."""
+        return None if self.afresh else self.path
+
+    def is_over(self, epochs: int) -> bool:
+        """Nothing is left to train: all `epochs` are done, or the run had stopped by itself."""
+        if self.checkpoint is None:
+            return False
+        return self.state["epoch"] >= epochs or (self.mode == "exact" and self.state["status"] is not None)
+
+
+def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
+    """The start that `resume` and `resume_mode` ask for; `restore()` fetches the run from its backup.
+
+    Raises UserError for a checkpoint that cannot be used, and for resume_mode=exact with other settings.
+    """
+    path = _locate(cfg, folder, restore)
+    if path is None or cfg.resume_mode == "weights":
+        return Start(cfg.resume_mode, path)
+    state = read(path).get(KEY)
+    if state is None:
+        raise UserError(f"{path} holds weights only", "resume", "take them with resume_mode=weights")
+    found = differences(state["config"], cfg)
+    if found and cfg.resume_mode == "exact":
+        what = f"settings differ from those of {path}: {'; '.join(map(str, found))}"
+        mend = "set them back, or go on with the new ones by resume_mode=extend (resume=never starts afresh)"
+        raise UserError(what, "resume_mode=exact", mend)
+    return Start(cfg.resume_mode, path, state, found)
+
+
+def _locate(cfg: DictConfig, folder: RunFolder, restore: Any) -> Path | None:
     if cfg.resume == "never":
         return None
     if cfg.resume != "auto":
         return _named(Path(cfg.resume).expanduser())
+    path = newest(folder)
+    if path is None and restore is not None and restore():
+        path = newest(folder)
+    return path
+
+
+def make_room(start: Start, folder: RunFolder) -> None:
+    """Keep what the run is about to overwrite: another run's files, or the later part of this one."""
+    here = candidates(folder.checkpoints)
+    if start.checkpoint and here and here[0].samefile(start.checkpoint):
+        return
+    own = start.path is not None and start.path.resolve().parent == folder.checkpoints
+    if any(folder.checkpoints.glob("[!.]*")):
+        kept = folder.set_aside(clear=start.afresh or not own)
+        log.info("resume: what was in %s is kept in %s", folder.path, kept)
+        if own and start.afresh:
+            start.path = kept / "checkpoints" / start.path.name
+    if start.afresh:
+        folder.metrics.cut(0)
+    elif not own:
+        folder.adopt(start.path.resolve().parents[1], start.state["run_id"])
+
+
+def newest(folder: RunFolder) -> Path | None:
+    """The newest good checkpoint of a run; damaged ones are reported and put aside as `<name>.damaged`."""
     for path in candidates(folder.checkpoints):
         reason = broken(path)
         if reason is None:
             return path
-        log.warning("resume: %s is damaged (%s); trying the one before it", path, reason)
+        message = f"resume: {path} is damaged ({reason}); trying the one before it"
+        folder.events.add("checkpoint_damaged", message, epoch=1, step=0, level=logging.WARNING)
+        inode = path.stat().st_ino
+        for name in [each for each in folder.checkpoints.glob("*.ckpt") if each.stat().st_ino == inode]:
+            name.replace(name.with_name(f"{name.name}.damaged"))
     return None
 
 
@@ -41,12 +120,47 @@ def candidates(folder: Path) -> list[Path]:
     files = [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]
     order = {"last.ckpt": 0, "previous.ckpt": 1}
     files.sort(key=lambda path: (order.get(path.name, 2), -path.stat().st_mtime_ns))
-    seen: set[tuple[int, int]] = set()
-    return [
-        path
-        for path in files
-        if (key := (path.stat().st_dev, path.stat().st_ino)) not in seen and not seen.add(key)
-    ]
+    found: dict[tuple[int, int], Path] = {}
+    for path in files:
+        found.setdefault((path.stat().st_dev, path.stat().st_ino), path)
+    return list(found.values())
+
+
+def broken(path: Path) -> str | None:
+    """Why the checkpoint cannot be trusted, by the checksums inside it; None if every byte of its data is intact."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            read(path)
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, *UNREADABLE) as error:
+        return (str(error) or type(error).__name__).splitlines()[0]
+    return f"checksum of {damaged} differs" if damaged else None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, its tensors mapped from the file; raises one of UNREADABLE if it is no checkpoint."""
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(content, dict):
+        raise ValueError("no checkpoint")
+    return content
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Copy a checkpoint's weights into a task, and nothing else of it."""
+    fit(model, content := read(path))
+    model.load_state_dict(content.get("state_dict", {}))
+    log.info("resume: weights of %s, all else afresh", path)
+
+
+def fit(model: nn.Module, content: dict[str, Any]) -> None:
+    """Raise UserError if a checkpoint's weights are not those of this network."""
+    given, expected = content.get("state_dict", {}), model.state_dict()
+    odd = {key for key in given.keys() & expected.keys() if given[key].shape != expected[key].shape}
+    odd |= given.keys() ^ expected.keys()
+    if odd:
+        what = f"the checkpoint's network is another: {len(odd)} tensors differ, such as {min(odd)}"
+        raise UserError(what, "model", "use the model and data settings it was made with")
 
 
 def _named(path: Path) -> Path:

@@ -5,18 +5,23 @@ file and a rename, growing files are appended line by line.
 """
 
 import csv
+import io
 import json
 import logging
 import math
 import os
+import shutil
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
+from shared.files import Growing, link
+
 log = logging.getLogger(__name__)
 
 Row = dict[str, float | int]
+HISTORY = ("metrics.csv", "events.jsonl", "summary.json", "run_id")
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -60,6 +65,32 @@ class RunFolder:
             write_atomically(path, uuid.uuid4().hex[:12] + "\n")
         return path.read_text(encoding="utf-8").strip()
 
+    def set_aside(self, clear: bool) -> Path:
+        """Keep what is here as `earlier-<n>/`, where `clear` leaves the folder as new; checkpoints are hard links."""
+        number = next(n for n in range(1, 10_000) if not (self.path / f"earlier-{n}").exists())
+        kept = self.path / f"earlier-{number}"
+        (kept / "checkpoints").mkdir(parents=True)
+        history = [self.path / name for name in HISTORY if (self.path / name).exists()]
+        checkpoints = list(self.checkpoints.glob("[!.]*"))
+        for path in history:
+            shutil.copy2(path, kept)
+        for path in checkpoints:
+            link(path, kept / "checkpoints" / path.name)
+        for path in (history + checkpoints) * clear:
+            path.unlink()
+        if clear:
+            self.metrics = MetricsFile(self.metrics.path)
+        return kept
+
+    def adopt(self, other: Path, run_id: str) -> None:
+        """Take over the metrics and events of run `run_id` if it lies in `other`."""
+        identity = other / "run_id"
+        if identity.exists() and identity.read_text(encoding="utf-8").strip() == run_id:
+            for name in ("metrics.csv", "events.jsonl"):
+                if (other / name).exists():
+                    shutil.copy2(other / name, self.path)
+            self.metrics = MetricsFile(self.metrics.path)
+
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_json(self.path / "summary.json", summary)
 
@@ -69,47 +100,51 @@ class MetricsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.file = Growing(path)
         self.columns = self._read()[0] or ["step", "epoch", "lr"]
 
     def append(self, row: Row) -> None:
         """Add one row; `row` must hold step, epoch and lr."""
         if new := [name for name in row if name not in self.columns]:
-            rows = self._read()[1]
-            self.columns += sorted(new)
-            self._rewrite(rows)
-        exists = self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns)
-            if not exists:
-                writer.writeheader()
-            writer.writerow(row)
+            self._widen(sorted(new))
+        header = not (self.path.exists() or self.file.waiting)
+        self.file.add(self._text([row], header))
 
     def cut(self, rows: int) -> None:
-        """Keep the first `rows` rows: a resumed run logs again what came after its checkpoint."""
-        found = self._read()[1]
-        if len(found) > rows:
-            self._rewrite(found[:rows])
+        """Keep the first `rows` rows, and no part of a line: a resumed run logs the rest again."""
+        self._rewrite(self._read()[1][:rows])
 
     def __len__(self) -> int:
         return len(self._read()[1])
 
+    def _widen(self, names: list[str]) -> None:
+        rows, columns = self._read()[1], self.columns
+        self.columns = columns + names
+        try:
+            self._rewrite(rows)
+        except OSError as error:
+            log.error("%s: no column %s for now: %s", self.path, ", ".join(names), error.strerror)
+            self.columns = columns
+
+    def _text(self, rows: list[dict[str, Any]], header: bool) -> str:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns, restval="", extrasaction="ignore")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
     def _read(self) -> tuple[list[str], list[dict[str, str]]]:
-        if not self.path.exists():
-            return [], []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            return list(reader.fieldnames or []), [row for row in reader if None not in row.values()]
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        reader = csv.DictReader(io.StringIO(text + self.file.waiting, newline=""))
+        return list(reader.fieldnames or []), [row for row in reader if None not in row.values()]
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        if not rows:
+        if rows:
+            write_atomically(self.path, self._text(rows, True))
+        else:
             self.path.unlink(missing_ok=True)
-            return
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        temporary.replace(self.path)
+        self.file.waiting = ""
 
 
 class Events:
@@ -117,6 +152,8 @@ class Events:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.file = Growing(path)
+        self.file.end_line()
 
     def add(
         self, kind: str, message: str, *, epoch: int, step: int, level: int = logging.INFO, **facts: Any
@@ -130,16 +167,14 @@ class Events:
             "time": round(time.time(), 3),
             **facts,
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(event), ensure_ascii=False) + "\n")
+        self.file.add(json.dumps(_finite(event), ensure_ascii=False) + "\n")
         log.log(level, message)
 
     def read(self) -> list[dict[str, Any]]:
         """All events so far; a line cut off by a crash is left out."""
-        if not self.path.exists():
-            return []
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         found = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in (text + self.file.waiting).splitlines():
             try:
                 found.append(json.loads(line))
             except json.JSONDecodeError:

@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from shared import loggers, logs
 from shared.assembly import Assembly, assemble
 from shared.checks import check
 from shared.cli import ROOT
-from shared.errors import UserError
+from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
 from shared.run_folder import RunFolder, write_atomically
 from shared.summary import git_commit, restarts, versions
@@ -24,7 +25,7 @@ def run(cfg: DictConfig) -> float:
     """Train as `cfg` says; returns the best value of the monitored metric.
 
     Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
-    mend and SystemExit(128 + signal) after an interruption.
+    mend, SystemExit(128 + signal) after an interruption and SystemExit(1) when NaN or inf ended the training.
     """
     logs.adopt_frameworks()
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
@@ -33,9 +34,11 @@ def run(cfg: DictConfig) -> float:
     with Interruption() as interruption:
         try:
             check(cfg)
-            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             assembly = assemble(cfg, folder, interruption)
+            write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             fit(assembly, summary)
+            if summary["status"] == "stopped_non_finite" and HydraConfig.get().mode == RunMode.RUN:
+                raise SystemExit(1)  # but a sweep goes on: that a job diverges is a result
             best = summary["monitor"]["best"]  # what a sweeper optimises
             return math.nan if best is None else best
         except Interrupted as interrupted:
@@ -45,21 +48,27 @@ def run(cfg: DictConfig) -> float:
             log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
             raise
         finally:
+            interruption.defer()
             close(folder, summary, began)
 
 
 def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
     task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
+    checkpoint = rails.start.checkpoint
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
-    summary["resumed_from"] = str(assembly.checkpoint) if assembly.checkpoint else None
-    for line in assembly.preflight.lines():
-        log.info(line)
+    summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
+    if rails.start.is_over(rails.schedule.epochs):
+        epoch = rails.start.state["epoch"]
+        log.info("nothing left to train after epoch %d; set trainer.max_epochs and resume_mode=extend", epoch)
+    else:
+        for line in assembly.preflight.lines():
+            log.info(line)
     try:
-        trainer.fit(
-            task, assembly.train_loader, assembly.val_loader, ckpt_path=assembly.checkpoint, weights_only=True
-        )
+        trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
         summary["status"] = "completed"
+    except StoppedNonFinite:
+        summary["status"] = "stopped_non_finite"
     finally:
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}
         summary["restarts"] = restarts(rails.schedule, trainer.global_step)

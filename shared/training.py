@@ -4,22 +4,24 @@ A batch from the loader is the whole optimizer batch of this device. The step cu
 Lightning batch is one optimizer step, a step is atomic, and running out of memory can be answered by cutting finer.
 """
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import lightning
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from shared.interruption import Interruption
+from shared.meter import Meter
 from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
+from shared.resume import Start
 from shared.run_folder import RunFolder
-
-Batch = dict[str, Any]
+from shared.step import Batch, Gradients, Snapshot, gradients
 
 
 @dataclass
@@ -37,19 +39,32 @@ class Rails:
     monitor: str
     mode: Literal["min", "max"]
     clip_norm: float | None = None
+    probe_memory: bool = False
+    start: Start = field(default_factory=Start)
+    saved: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    """Told of each new checkpoint: the records by role."""
     cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-class PlannedLR(LRScheduler):
-    """`schedule.lr(step)` for torch: the step is its whole state, so a resumed run obeys the configured schedule."""
+class Guard(Protocol):
+    """Says which steps the optimizer may take, and by what factor the LR is to stay below its plan."""
 
-    def __init__(self, optimizer: Optimizer, schedule: Schedule) -> None:
-        self.schedule = schedule
+    @property
+    def lr_factor(self) -> float: ...
+
+    def passes(self, task: "Task", batch: Batch, batch_idx: int, found: Gradients) -> bool: ...
+
+
+class PlannedLR(LRScheduler):
+    """`schedule.lr(step) * factor()` for torch: its only state is the step, so a resumed run obeys the config."""
+
+    def __init__(self, optimizer: Optimizer, schedule: Schedule, factor: Callable[[], float]) -> None:
+        self.schedule, self.factor = schedule, factor
         super().__init__(optimizer)
 
     def get_lr(self) -> list[float]:
-        lr = self.schedule.lr(self.last_epoch)
+        lr = self.schedule.lr(self.last_epoch) * self.factor()
         return [lr * group.get("lr_scale", 1.0) for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, int]:
@@ -57,6 +72,10 @@ class PlannedLR(LRScheduler):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.last_epoch = state["step"]
+        self.apply()
+
+    def apply(self) -> None:
+        """Give the optimizer the LR of this step."""
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
 
@@ -81,9 +100,9 @@ class Task(lightning.LightningModule):
         self.meter = Meter()
         self.results: dict[str, float] = {}
         self.lr = self.planned_lr = 0.0
-        self.lr_factor = 1.0
         self.columns: dict[str, float] = {}
         self.skip_batches = 0
+        self.guard: Guard | None = None
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss over the samples of a (micro) batch, and further means to log as `train/<name>`."""
@@ -91,83 +110,49 @@ class Task(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.rails.optimizer(parameter_groups(self.model))
-        return {"optimizer": optimizer, "lr_scheduler": PlannedLR(optimizer, self.rails.schedule)}
+        scheduler = PlannedLR(optimizer, self.rails.schedule, lambda: self.lr_factor)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         if self.skip_batches:
             self.skip_batches -= 1
             return
-        optimizer = self.optimizers()
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         self.lr = optimizer.param_groups[0]["lr"]
         self.planned_lr = self.rails.schedule.lr(self.global_step) * self.lr_factor
-        self._accumulate(batch)
-        if self.rails.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.rails.clip_norm)
-        optimizer.step()
+        found = gradients(self, batch)
+        self.last_loss = found.loss
+        if self.guard is None or self.guard.passes(self, batch, batch_idx, found):
+            if self.rails.clip_norm is not None:
+                nn.utils.clip_grads_with_norm_(self.model.parameters(), self.rails.clip_norm, found.norm)
+            optimizer.step()
+            scheduler.step()
+            for samples, means in found.parts:
+                self.meter.add(samples, {**means, "grad_norm": found.norm})
         optimizer.zero_grad()
-        self.lr_schedulers().step()
 
-    def _accumulate(self, batch: Batch) -> None:
-        """Gradients of the mean loss over the batch, however finely it is cut."""
-        samples = batch_size(batch)
-        parts = self.rails.batching.split(samples)
-        for start, stop, weight in parts:
-            part = batch if len(parts) == 1 else cut(batch, start, stop)
-            loss, means = self.loss(part)
-            self.manual_backward(loss if weight == 1 else loss * weight)
-            self.last_loss = loss.detach()
-            self.meter.add(stop - start, {"loss": self.last_loss, **means})
+    @cached_property
+    def before(self) -> Snapshot:
+        """How to undo what a step did to buffers and random states; made once the network is on its device."""
+        return Snapshot(self)
 
+    @property
+    def lr_factor(self) -> float:
+        """What the guard's rollbacks have left of the planned LR."""
+        return self.guard.lr_factor if self.guard else 1.0
 
-class Meter:
-    """Sums of per-sample means on the device: reading them, once per logged row, is the only synchronisation."""
+    def report(self, kind: str, message: str, level: int = logging.WARNING) -> None:
+        """Record an event of this step, once however many ranks there are."""
+        epoch, step = self.current_epoch + 1, self.global_step
+        if self.trainer.is_global_zero:
+            self.rails.folder.events.add(kind, message, epoch=epoch, step=step, level=level)
 
-    def __init__(self) -> None:
-        self.epoch: dict[str, float] = {}
-        self.window: dict[str, Tensor] = {}
-        self.count = {"epoch": 0, "window": 0}
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["micro_batch_size"] = self.rails.batching.micro
 
-    def add(self, samples: int, means: dict[str, Tensor]) -> None:
-        """Count `samples` whose mean values are `means` (0-d tensors)."""
-        for name, mean in means.items():
-            total = self.window.get(name)
-            self.window[name] = mean * samples if total is None else total.add_(mean, alpha=samples)
-        self.count["window"] += samples
-
-    def read_window(self) -> dict[str, float]:
-        """Means since the last reading; they go into the epoch's sums."""
-        count = self.count["window"]
-        sums = {name: float(total) for name, total in self.window.items()}
-        for name, total in sums.items():
-            self.epoch[name] = self.epoch.get(name, 0.0) + total
-        self.count = {"epoch": self.count["epoch"] + count, "window": 0}
-        self.window = {}
-        return {name: total / count for name, total in sums.items()} if count else {}
-
-    def read_epoch(self) -> dict[str, float]:
-        """Means over the epoch so far, and a fresh start."""
-        self.read_window()
-        count = self.count["epoch"]
-        means = {name: total / count for name, total in self.epoch.items()} if count else {}
-        self.__init__()
-        return means
-
-    def state_dict(self) -> dict[str, Any]:
-        window = {name: float(total) for name, total in self.window.items()}
-        return {"epoch": dict(self.epoch), "window": window, "count": dict(self.count)}
-
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self.epoch, self.count = dict(state["epoch"]), dict(state["count"])
-        self.window = {name: torch.tensor(total, device=device) for name, total in state["window"].items()}
-
-
-def batch_size(batch: Batch) -> int:
-    """Number of samples: the length of the batch's first tensor."""
-    return next(len(value) for value in batch.values() if isinstance(value, Tensor))
-
-
-def cut(batch: Batch, start: int, stop: int) -> Batch:
-    """Samples `start` to `stop` of every tensor and list in the batch."""
-    return {
-        key: value[start:stop] if isinstance(value, Tensor | list) else value for key, value in batch.items()
-    }
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Cut as before, or the sums would differ in their last bits; with `resume_mode=extend` the config wins."""
+        if self.rails.config.get("resume_mode") != "extend":
+            limit = min(checkpoint["micro_batch_size"], self.rails.batching.per_device)
+            self.rails.batching = replace(self.rails.batching, micro_limit=limit)
+            self.rails.probe_memory = False

@@ -1,23 +1,21 @@
 """Writes checkpoints: one file per save, verified, then linked to its roles (last, best, cycle-1-best, ...)."""
 
 import logging
-import os
-import shutil
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
+from shared.checkpoint_folder import CheckpointFolder, DurableIO
 from shared.errors import UserError
+from shared.finite import non_finite
 from shared.policy.retention import Checkpoint as Record
 from shared.policy.retention import Retention
-from shared.resume import broken
 from shared.training import Task
-
-log = logging.getLogger(__name__)
 
 
 class Checkpoints(Checkpoint):
@@ -31,32 +29,42 @@ class Checkpoints(Checkpoint):
         self.every_seconds = 60 * every_minutes
         self.milestones, self.keep_cycles = tuple(milestones), keep_cycles
         self.records: dict[str, Record] = {}
+        self.last_metric: float | None = None
         self.saved_at = time.monotonic()
 
     def setup(self, trainer: lightning.Trainer, task: Task, stage: str) -> None:
-        self.folder = task.rails.folder.checkpoints
+        self.folder = CheckpointFolder(task.rails.folder.checkpoints)
         self.retention = Retention(task.rails.mode, self.milestones, self.keep_cycles)
+        trainer.strategy.checkpoint_io = self.io = DurableIO()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"records": {role: asdict(record) for role, record in self.records.items()}}
+        records = {role: asdict(record) for role, record in self.records.items()}
+        return {"records": records, "last_metric": self.last_metric}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.records = {role: Record(**record) for role, record in state["records"].items()}
+        self.last_metric = state["last_metric"]
+
+    def on_fit_start(self, trainer: lightning.Trainer, task: Task) -> None:
+        if trainer.is_global_zero:
+            self.folder.clean()
+            if source := task.rails.start.checkpoint:
+                self.records = self.folder.heal(self.records, source, self.retention.roles)
+        self._report(task)
 
     def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.saved_at = time.monotonic()
-        task.rails.interruption.training = True
-        self._report(task)
+        if trainer.ckpt_path is None:
+            self.save(trainer, task)  # a full disk shows now, and the first epoch has a state to go back to
+        task.rails.interruption.defer()
         task.rails.interruption.check()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
     ) -> None:
-        if task.rails.interruption.requested is not None:
-            self._interrupted(trainer, task)
-        last = batch_idx + 1 == trainer.num_training_batches
-        if time.monotonic() - self.saved_at > self.every_seconds and not last:
+        if self._due(trainer, task):
             self.save(trainer, task)
+            task.rails.interruption.check()
 
     def on_validation_batch_end(
         self,
@@ -67,73 +75,69 @@ class Checkpoints(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if task.rails.interruption.requested is not None and trainer.state.fn == "fit":
-            self._interrupted(trainer, task)
+        self.on_train_batch_end(trainer, task, out, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
         validated = any(name.startswith("val/") for name in task.results)
         if validated and task.rails.monitor not in task.results:
             known = ", ".join(sorted(task.results))
             raise UserError(f"no metric {task.rails.monitor!r}", "monitor.name", f"choose one of {known}")
-        self.save(trainer, task, task.results.get(task.rails.monitor))
+        self.last_metric = task.results.get(task.rails.monitor)
+        self.save(trainer, task, self.last_metric)
         task.rails.interruption.check()
-
-    def on_train_end(self, trainer: lightning.Trainer, task: Task) -> None:
-        task.rails.interruption.training = False
 
     def save(self, trainer: lightning.Trainer, task: Task, metric: float | None = None) -> None:
         """Write the newest state; decide its roles first, so that the file itself remembers them."""
         step, schedule = trainer.global_step, task.rails.schedule
         epoch = trainer.current_epoch + 1
         record = Record(f"{step:08d}", epoch, step, metric, schedule.cycle(max(step - 1, 0)), verified=True)
-        before, self.records = self.records, self.retention.roles([*self.records.values(), record])
+        before = self.records
+        self.records = {**self.retention.roles([*before.values(), record]), "last": record}
+        self.saved_at = time.monotonic()
         try:
-            self._write(trainer)
+            if spoiled := non_finite(state_tensors(task)):
+                raise OSError(f"{spoiled[0]} holds NaN or inf")
+            self._write(trainer, record, set(before))
         except OSError as error:
             self.records = before
+            cause = error.strerror or error
             message = (
-                f"checkpoint of step {step} not written: {error.strerror or error}; earlier ones are kept"
+                f"checkpoint of step {step} not written: {cause} ({self.folder.path}); earlier ones are kept"
             )
-            task.rails.folder.events.add(
-                "checkpoint_failed", message, epoch=epoch, step=step, level=logging.ERROR
-            )
+            at = {"epoch": epoch, "step": step}
+            task.rails.folder.events.add("checkpoint_failed", message, **at, level=logging.ERROR)
             return
-        self._assign(record, set(before) - set(self.records))
-        self.saved_at = time.monotonic()
         self._report(task)
+        for tell in task.rails.saved:
+            tell(self.records)
 
-    def _write(self, trainer: lightning.Trainer) -> None:
-        """Into a temporary file, read back, and only then in the place of last.ckpt."""
-        last, previous = self.folder / "last.ckpt", self.folder / "previous.ckpt"
-        written = self.folder / ".writing.ckpt"
+    def _due(self, trainer: lightning.Trainer, task: Task) -> bool:
+        """Interrupted, or long since the last save: on all ranks, as soon as on one of them."""
+        late = time.monotonic() - self.saved_at > self.every_seconds and trainer.state.stage == "train"
+        asked = task.rails.interruption.requested
+        if trainer.world_size == 1:
+            return late or asked is not None
+        signum = int(trainer.strategy.reduce(torch.tensor(float(asked or 0)), reduce_op="max"))
+        task.rails.interruption.requested = signum or None
+        return trainer.strategy.reduce_boolean_decision(late or signum > 0, all=False)
+
+    def _write(self, trainer: lightning.Trainer, record: Record, before: set[str]) -> None:
+        """Save on all ranks; the first one then puts the file in its places."""
+        trainer.save_checkpoint(self.folder.written, weights_only=False)
+        if not trainer.is_global_zero:
+            return
         try:
-            trainer.save_checkpoint(written, weights_only=False)
-            if not trainer.is_global_zero:
-                return
-            if reason := broken(written):
-                raise OSError(f"what was written cannot be read back: {reason}")
-            if last.exists():
-                link(last, previous)
-            written.replace(last)
+            if self.io.error is not None:
+                raise self.io.error
+            self.folder.commit()
         finally:
-            if trainer.is_global_zero:
-                written.unlink(missing_ok=True)
-
-    def _assign(self, record: Record, retired: set[str]) -> None:
-        """Link the new file to its roles; roles that are over lose their file."""
-        for role, holder in self.records.items():
-            if holder == record and role != "last":
-                link(self.folder / "last.ckpt", self.folder / f"{role}.ckpt")
-        for role in retired:
-            (self.folder / f"{role}.ckpt").unlink(missing_ok=True)
-
-    def _interrupted(self, trainer: lightning.Trainer, task: Task) -> None:
-        self.save(trainer, task)
-        task.rails.interruption.check()
+            self.folder.written.unlink(missing_ok=True)
+        held = [role for role, holder in self.records.items() if holder == record and role != "last"]
+        self.folder.assign(held, before - self.records.keys())
 
     def _report(self, task: Task) -> None:
         """This callback's part of the summary."""
-        best, last = self.records.get("best"), task.results.get(task.rails.monitor)
+        best = self.records.get("best")
         bests = [record for role, record in self.records.items() if role.startswith("cycle-")]
         task.rails.cycle_bests = {record.cycle: record.metric for record in bests}
         task.rails.summary["monitor"] = {
@@ -141,18 +145,15 @@ class Checkpoints(Checkpoint):
             "mode": task.rails.mode,
             "best": best.metric if best else None,
             "best_epoch": best.epoch if best else None,
-            "last": last,
+            "last": self.last_metric,
         }
-        paths = {role: str(self.folder / f"{role}.ckpt") for role in self.records}
+        paths = {role: str(self.folder.file(role)) for role in self.records}
         task.rails.summary["checkpoints"] = {"best": None, "last": None, **paths}
 
 
-def link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source` in one step: a hard link, or a copy where there are none."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+def state_tensors(task: Task) -> dict[str, Tensor]:
+    """Weights, buffers and the optimizer's moments by name."""
+    tensors = task.state_dict()
+    for number, state in enumerate(task.optimizers().state.values()):
+        tensors |= {f"{name} of parameter {number}": value for name, value in state.items()}
+    return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}

@@ -34,6 +34,10 @@ class EarlyStopping(lightning.Callback):
         self.policy.load_state_dict(state["counters"])
         self.paused = state["paused"]
 
+    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
+        if task.rails.start.lr_jump:  # to the metric, an extension to a higher LR is a restart
+            self.policy.begin_cycle(task.rails.schedule.cycle(trainer.global_step))
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
         value = task.results.get(task.rails.monitor)
         if value is None:

@@ -25,6 +25,8 @@ class EMA(lightning.Callback):
         if not self.average:
             self.average = {name: tensor.clone() for name, tensor in weights(task).items()}
         self.average = {name: tensor.to(task.device) for name, tensor in self.average.items()}
+
+    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.steps = trainer.global_step
 
     def on_train_batch_end(
@@ -52,6 +54,10 @@ class EMA(lightning.Callback):
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, task: Task, checkpoint: dict[str, Any]) -> None:
         self.average = checkpoint.get("ema", {})
+
+    def roll_back(self, checkpoint: dict[str, Any]) -> None:
+        """Forget what came after the checkpoint; the guard asks for it."""
+        put(checkpoint["ema"], self.average)
 
 
 def weights(task: Task) -> dict[str, Tensor]:

@@ -30,7 +30,8 @@ class MetricsLog(lightning.Callback):
         self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
     ) -> None:
         self.clock.samples += task.rails.batching.effective
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        counted = task.meter.count["window"]  # nothing, if the step was skipped
+        if trainer.global_step % trainer.log_every_n_steps == 0 and counted:
             self._write(
                 trainer, task, {f"step/{name}": mean for name, mean in task.meter.read_window().items()}
             )

@@ -85,17 +85,13 @@ class EpochSampler(Sampler[SampleKey]):
         epoch, position = self._resumed
         return position if self.epoch == epoch else 0
 
-    def _positions(self) -> range:
-        return range(
-            self.start + self.rank, math.ceil(self.epoch_length / self.world) * self.world, self.world
-        )
-
     def __len__(self) -> int:
-        return len(self._positions())
+        """Of a whole epoch: Lightning takes the number of every epoch's batches from it, a resumed one included."""
+        return math.ceil(self.epoch_length / self.world)
 
     def __iter__(self) -> Iterator[SampleKey]:
         first, size = self.epoch * self.epoch_length, self.image_size
-        for position in self._positions():
+        for position in range(self.start + self.rank, len(self) * self.world, self.world):
             epoch, offset = divmod(first + position % self.epoch_length, self.samples)
             yield SampleKey(epoch, int(self._order(epoch)[offset]), size)
 

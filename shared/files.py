@@ -1,0 +1,60 @@
+"""Files that a crash or a full disk at any moment leaves readable."""
+
+import logging
+import os
+import shutil
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source` in one step: a hard link, or a copy where there are none."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+
+def flush(folder: Path) -> None:
+    """Put a folder's names on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Growing:
+    """A text file that only grows: what is added arrives whole or, while the disk takes nothing, waits in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.waiting = ""
+        self.lock = threading.Lock()
+
+    def add(self, text: str) -> None:
+        with self.lock:
+            size = self.path.stat().st_size if self.path.exists() else 0
+            try:
+                with self.path.open("a", newline="", encoding="utf-8") as file:
+                    file.write(self.waiting + text)
+                self.waiting = ""
+            except OSError as error:
+                if not self.waiting:
+                    log.error(
+                        "%s: %s; new lines wait in memory until it can be written", self.path, error.strerror
+                    )
+                self.waiting += text
+                with suppress(OSError):
+                    os.truncate(self.path, size)
+
+    def end_line(self) -> None:
+        """Close a last line that a crash cut off, so that the next one stands alone."""
+        if self.path.exists() and (text := self.path.read_bytes()) and not text.endswith(b"\n"):
+            self.add("\n")

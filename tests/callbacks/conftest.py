@@ -1,0 +1,123 @@
+"""Real runs of a project, in this process, with a network and a data set small enough for a test."""
+
+import csv
+import io
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from torch import Tensor, nn
+
+from projects.imagenet_resnet.task import Classification
+from shared.cli import ROOT
+from shared.cli import train as command_line
+
+SMALL = [
+    *("model.depth=18", "data.train_size=8", "data.val_size=8", "effective_batch_size=256", "logger=csv"),
+    *("trainer.limit_val_batches=2", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
+    "hardware.workers=0",
+]
+
+
+class TinyNet(nn.Module):
+    """What makes resuming hard, in little: batch statistics, dropout, weights with and without decay."""
+
+    def __init__(self, depth: int, num_classes: int, *options: Any) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+        self.head = nn.Linear(36, num_classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.body(image).flatten(1))
+
+
+@dataclass
+class Ended:
+    """A run that is over: exit code, summary.json, what it printed, its folder."""
+
+    code: int
+    summary: dict[str, Any]
+    said: str
+    folder: Path
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """metrics.csv without the columns that depend on the clock."""
+        with (self.folder / "metrics.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows]
+
+    def state(self, role: str = "last") -> dict[str, Any]:
+        return torch.load(self.folder / f"checkpoints/{role}.ckpt", weights_only=True)
+
+    def weights(self, role: str = "last") -> bytes:
+        """All tensors of weights and moments, as bytes."""
+        state = self.state(role)
+        tensors = [*state["state_dict"].values()]
+        tensors += [each for slot in state["optimizer_states"][0]["state"].values() for each in slot.values()]
+        return b"".join(tensor.numpy().tobytes() for tensor in tensors if isinstance(tensor, Tensor))
+
+    def events(self, kind: str) -> list[str]:
+        return [event["message"] for event in self.summary["events"] if event["kind"] == kind]
+
+
+@pytest.fixture(scope="session")
+def train(tmp_path_factory) -> Iterator[Callable[..., Ended]]:
+    """`train(folder, "key=value", ...)` runs the imagenet_resnet project; without a folder, in a new one."""
+    file = ROOT / "projects/imagenet_resnet/train.py"
+
+    def run(folder: Path | None, *overrides: str) -> Ended:
+        folder = folder or tmp_path_factory.mktemp("run")
+        patch.setattr(sys, "argv", [str(file), *SMALL, f"run_dir={folder}", *overrides])
+        GlobalHydra.instance().clear()
+        code, handlers, said = 0, logging.root.handlers[:], io.StringIO()
+        try:
+            with redirect_stdout(said), redirect_stderr(said):
+                command_line(str(file))
+        except SystemExit as end:
+            code = end.code
+        finally:
+            logging.root.handlers[:] = handlers
+        summary = folder / "summary.json"
+        found = json.loads(summary.read_text()) if summary.exists() else {}
+        return Ended(code, found, said.getvalue(), folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("projects.imagenet_resnet.model.ResNet", TinyNet)
+        patch.setattr(
+            "shared.runs.report.write_report", lambda folder: None
+        )  # a second each, and not the matter
+        yield run
+
+
+@pytest.fixture(scope="session")
+def whole(train) -> Ended:
+    """The run that nothing disturbs."""
+    return train(None)
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Send this process a signal at the `call`-th call (from 1) of a method of the task."""
+
+    def at(method: str, call: int, signum: int = signal.SIGTERM) -> None:
+        original, calls = getattr(Classification, method), iter(range(1, 10_000))
+
+        def wrapped(self, *arguments):
+            if next(calls) == call:
+                os.kill(os.getpid(), signum)
+            return original(self, *arguments)
+
+        monkeypatch.setattr(Classification, method, wrapped)
+
+    return at
