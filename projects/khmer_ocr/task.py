@@ -21,7 +21,7 @@ class Recognition(Task):
 
     def __init__(self, model: nn.Module, data: Any) -> None:
         super().__init__(model)
-        self.charset = data.charset
+        self.data, self.charset = data, data.charset
         self.val_loss = MeanMetric()
         self.forget()
 
