@@ -17,7 +17,7 @@ GROUPS = {"clear": 0, "degraded": 1}
 
 
 class Recognition(Task):
-    """Batches as `shared.ocr.lines.pad_lines` makes them; lines whose label does not fit their frames cost nothing."""
+    """Batches as `shared.ocr.lines.pad_lines` makes them; a label that does not fit its frames is a ValueError."""
 
     def __init__(self, model: nn.Module, data: Any) -> None:
         super().__init__(model)
@@ -40,16 +40,20 @@ class Recognition(Task):
 
     def ctc(self, logits: Tensor, batch: Batch) -> Tensor:
         """Loss per line in nats per character (N,), in fp32 whatever the precision: long sums of logarithms."""
+        available = frames(batch["width"])
+        short = available < batch["frames_needed"]
+        if short.any():
+            line = int(short.nonzero()[0])
+            raise ValueError(f"{available[line]} frames are too few for {batch['text'][line]!r}")
         scores = logits.float().log_softmax(2).transpose(0, 1)
         with torch.autocast(logits.device.type, enabled=False):
             losses = F.ctc_loss(
                 scores,
                 batch["label"],
-                frames(batch["width"]),
+                available,
                 batch["label_length"],
                 blank=BLANK,
                 reduction="none",
-                zero_infinity=True,
             )
         return losses / batch["label_length"].clamp(min=1)
 

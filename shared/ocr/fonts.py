@@ -1,6 +1,7 @@
 """Font files: what they cover, which families there are, and text drawn by an engine that can shape it."""
 
 import logging
+import string
 import warnings
 from collections.abc import Iterable
 from functools import lru_cache
@@ -15,6 +16,7 @@ from shared.errors import UserError
 
 SYSTEM_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 SUFFIXES = (".ttf", ".otf", ".woff2")
+CASED = frozenset("bdgqBDGQ")
 DRAWN_WITHOUT_GLYPH = set(" \u200b\u200c\u200d")
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on harmless oddities of font files
 
@@ -53,9 +55,17 @@ def open_font(path: str) -> Font | None:
         with TTFont(path, lazy=True) as file:
             characters = frozenset(map(chr, file.getBestCmap() or ())) | DRAWN_WITHOUT_GLYPH
             axes = tuple((a.minValue, a.maxValue) for a in file["fvar"].axes) if "fvar" in file else ()
+        if characters >= CASED and small_capitals(path):
+            characters -= frozenset(string.ascii_lowercase)
     except (TTLibError, OSError, ImportError, KeyError):
         return None
     return Font(path, family(path), characters, axes)
+
+
+def small_capitals(path: str) -> bool:
+    """Whether the font draws capitals for small letters: headings' faces do, and would teach wrong labels."""
+    font = load(path, 40)
+    return np.array_equal(draw("bdgq", font), draw("BDGQ", font))
 
 
 def family(path: str) -> str:

@@ -39,6 +39,8 @@ def decode(data: bytes) -> np.ndarray:
         return grey(ImageOps.exif_transpose(image))
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("far too many pixels") from error
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble on
         raise ImageError(f"not an image, or a damaged one ({type(error).__name__})") from error
 

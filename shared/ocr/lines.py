@@ -108,13 +108,14 @@ def sample(image: np.ndarray, label: list[int], text: str, index: int, group: in
 
 def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A batch: `image` uint8 (N, 1, H, W) padded with white to a multiple of STRIDE, `width` (N,) in pixels,
-    `label` int64 (N, L) padded with 0, `label_length`, `index`, `group` int64 (N,), `text` list of N."""
+    `label` int64 (N, L) padded with 0, `label_length`, `frames_needed`, `index`, `group` int64 (N,), `text`."""
     widths = np.array([line["image"].shape[1] for line in samples])
     lengths = np.array([len(line["label"]) for line in samples])
     label = np.zeros((len(samples), max(1, int(lengths.max()))), np.int64)
     for row, line in enumerate(samples):
         label[row, : lengths[row]] = line["label"]
     numbers = {name: np.array([line[name] for line in samples]) for name in ("index", "group")}
+    numbers["frames_needed"] = np.array([frames_needed(line["label"]) for line in samples])
     texts = [line["text"] for line in samples]
     image = stack([line["image"] for line in samples])
     return {

@@ -49,13 +49,13 @@ def page(rows: Sequence[tuple[np.ndarray, str, str]], font: Font, width: int = 9
     return np.asarray(canvas)
 
 
-def specimen(fonts: Sequence[Font], texts: Sequence[str], width: int = 1500) -> np.ndarray:
+def specimen(fonts: Sequence[Font], texts: Sequence[str], width: int = 1600) -> np.ndarray:
     """A page with `texts` in every font, each text it covers, its family in front: uint8 grey (H, width)."""
     rows = []
     label = next(font for font in fonts if font.covers("Az"))
     for font in fonts:
-        row, x = np.full((76, width), 255, np.uint8), 230
-        stamp(row, draw(font.path.rsplit("/", 1)[-1].rsplit(".", 1)[0][:26], load(label.path, 15)), 4)
+        row, x = np.full((76, width), 255, np.uint8), 260
+        stamp(row, draw(font.path.rsplit("/", 1)[-1].rsplit(".", 1)[0][:26], load(label.path, 14)), 4)
         face = load(font.path, 34, tuple(low for low, _ in font.axes))
         for text in (text for text in texts if font.covers(text)):
             ink = draw(text, face)
