@@ -14,7 +14,6 @@ from shared.ocr.charset import Charset
 from shared.ocr.lines import STRIDE, stack
 
 PIECE = 640  # pixels: longer lines are cut between letters and read piece by piece
-SPACE = 9  # pixels without ink at a cut that are a space
 Decode = Callable[[np.ndarray], tuple[list[int], float]]
 
 

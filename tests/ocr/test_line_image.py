@@ -104,7 +104,9 @@ def png_header(side: int) -> bytes:
     size = side.to_bytes(4, "big")
     chunk = b"IHDR" + size + size + bytes([8, 0, 0, 0, 0])
     data = (0).to_bytes(4, "big") + b"IDAT" + zlib.crc32(b"IDAT").to_bytes(4, "big")
-    return b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data
+    return (
+        b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data
+    )
 
 
 def test_the_file_is_named(tmp_path):
