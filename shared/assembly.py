@@ -18,10 +18,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from shared import loggers, resume
+from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
 from shared.errors import UserError
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
+from shared.policy.retention import Retention
+from shared.policy.schedule_base import Schedule
 from shared.preflight import Preflight, inspect
 from shared.run_folder import RunFolder
 from shared.training import Rails, Task
@@ -83,9 +86,25 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     )
     samples = (len(train_loader.sampler), len(val_loader.sampler))
     preflight = inspect(
-        task, schedule, batching, samples, folder.path, backup=cfg.backup.url or "none (backup.url=...)"
+        task,
+        schedule,
+        batching,
+        samples,
+        folder.path,
+        backup=cfg.backup.url or "none (backup.url=...)",
+        moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
+        files=files_kept(trainer, schedule, cfg.monitor.mode),
     )
     return Assembly(trainer, task, train_loader, val_loader, preflight)
+
+
+def files_kept(trainer: lightning.Trainer, schedule: Schedule, mode: str) -> int:
+    """Checkpoints that may lie in the run folder at once, the one being written included."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, Checkpoints):
+            kept = Retention(mode, callback.milestones, callback.keep_cycles)
+            return kept.files_at_most(schedule.cycle(schedule.total_steps - 1)) + 2
+    return 0
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:

@@ -26,7 +26,7 @@ class Interruption:
         self.requested: int | None = None
         self.count = 0
         self.deferred = False
-        self._previous: dict[signal.Signals, Any] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
         self._previous = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}

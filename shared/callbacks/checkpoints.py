@@ -54,9 +54,9 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.saved_at = time.monotonic()
+        task.rails.interruption.defer()
         if trainer.ckpt_path is None:
             self.save(trainer, task)  # a full disk shows now, and the first epoch has a state to go back to
-        task.rails.interruption.defer()
         task.rails.interruption.check()
 
     def on_train_batch_end(

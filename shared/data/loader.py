@@ -36,9 +36,12 @@ def make_loader(
 ) -> CheckedLoader:
     """Batches of `dataset`, which maps SampleKeys to samples and may bring its own `collate`, `check` and `lengths`.
 
-    Training shuffles and drops the incomplete last batch; evaluation does neither. `loader.sampler` is
+    Training shuffles and drops the incomplete last batch; evaluation does neither. `samples_per_epoch` is
+    rounded down to whole batches, so that the stream of virtual epochs loses no sample. `loader.sampler` is
     the EpochSampler: set the epoch, a resume position or an image size there.
     """
+    if samples_per_epoch is not None and samples_per_epoch > (whole := batch_size * world):
+        samples_per_epoch -= samples_per_epoch % whole
     sampler = EpochSampler(
         len(dataset),
         seed,

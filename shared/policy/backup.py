@@ -7,6 +7,7 @@ gets its name once it has been read back.
 
 import hashlib
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ class Backup:
     """Saves files to a store and restores them; blocking, so that training runs it in a thread of its own.
 
     A failing operation is logged and tried again `retries` times, after `delay`, then 2, 4, ... x as many s.
+    `sent` is told the size of each chunk of data that goes to the store.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class Backup:
         retries: int = 4,
         delay: float = 1.0,
         sleep: Callable[[float], object] = time.sleep,
+        sent: Callable[[int], object] = lambda size: None,
     ) -> None:
-        self.store, self.retries, self.delay, self.sleep = store, retries, delay, sleep
+        self.store, self.retries, self.delay, self.sleep, self.sent = store, retries, delay, sleep, sent
         self._verified: set[str] = set()
+        self._hashes: dict[tuple[int, ...], tuple[int, str]] = {}
 
     def save(self, files: Mapping[str, Path], info: Mapping[str, Any] | None = None) -> Manifest:
         """Back up `files` (relative name -> local path) as one whole; raises BackupError."""
@@ -80,18 +84,23 @@ class Backup:
                 return Restored(manifest, skipped)
         return Restored(None, skipped)
 
-    def prune(self, keep: int = 2) -> list[str]:
+    def prune(
+        self, keep: int = 2, ours: Callable[[Mapping[str, Any]], bool] = lambda info: True
+    ) -> list[str]:
         """Delete what is older than the newest `keep` backups that verify, and data that no manifest names.
 
-        Deletes nothing while there are fewer good ones. Returns the deleted names; raises BackupError.
+        Deletes nothing while there are fewer good ones, and no backup whose `info` is not `ours`. Returns the
+        deleted names; raises BackupError.
         """
         if keep < 1:
             raise ValueError(f"keep must be at least 1, not {keep}")
-        manifests, good = self._manifests(), 0
+        everything, good = self._manifests(), 0
+        manifests = [name for name in everything if self._concerns(name, ours)]
         for kept, name in enumerate(manifests, start=1):
             good += self._is_good(name)
             if good == keep:
-                doomed = manifests[kept:] + self._unnamed_data(manifests[:kept])
+                staying = [name for name in everything if name not in manifests[kept:]]
+                doomed = manifests[kept:] + self._unnamed_data(staying)
                 for stale in doomed:
                     self._retry(stale, partial(self.store.delete, stale))
                 return doomed
@@ -99,7 +108,7 @@ class Backup:
 
     def _put(self, path: Path) -> Entry:
         with path.open("rb") as source:
-            size, sha256 = read_hashed(source)
+            size, sha256 = self._hash(source)
             prefix = f"data-{sha256[:16]}-"
             for name in self.store.names():
                 entry = Entry(name, size, sha256)
@@ -110,11 +119,19 @@ class Backup:
             self._upload(source, entry)
             return entry
 
+    def _hash(self, source: BinaryIO) -> tuple[int, str]:
+        """Size and SHA-256, remembered for as long as the file is the same one."""
+        stat = os.fstat(source.fileno())
+        key = stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+        if key not in self._hashes:
+            self._hashes[key] = read_hashed(source)
+        return self._hashes[key]
+
     def _upload(self, source: BinaryIO, entry: Entry) -> None:
         part = f"{entry.object}.part"
         try:
             with self.store.write(part) as sink:
-                read_hashed(source, sink, entry.size)
+                read_hashed(source, sink, entry.size, self.sent)
             with self.store.read(part) as written:
                 entry.check(written)
             self.store.rename(part, entry.object)
@@ -146,6 +163,13 @@ class Backup:
         except BackupError as error:
             log.warning("backup %s: %s", manifest, error)
             return False
+
+    def _concerns(self, manifest: str, ours: Callable[[Mapping[str, Any]], bool]) -> bool:
+        """Whether a backup is ours; one that cannot be read is nobody else's."""
+        try:
+            return ours(self._load(manifest).info)
+        except BackupError:
+            return True
 
     def _manifests(self) -> list[str]:
         """Names of the manifests, newest first."""

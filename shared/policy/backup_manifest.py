@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -72,12 +72,18 @@ class Manifest:
         return manifest
 
 
-def read_hashed(source: BinaryIO, sink: BinaryIO | None = None, size: int | None = None) -> tuple[int, str]:
-    """Bytes read (at most `size`) and their SHA-256, copying them to `sink` if given."""
+def read_hashed(
+    source: BinaryIO,
+    sink: BinaryIO | None = None,
+    size: int | None = None,
+    tell: Callable[[int], object] = lambda size: None,
+) -> tuple[int, str]:
+    """Bytes read (at most `size`) and their SHA-256, copying them to `sink` if given; `tell` gets each chunk's size."""
     digest, done = hashlib.sha256(), 0
     while chunk := source.read(CHUNK if size is None else min(CHUNK, size - done)):
         digest.update(chunk)
         done += len(chunk)
         if sink is not None:
             sink.write(chunk)
+            tell(len(chunk))
     return done, digest.hexdigest()

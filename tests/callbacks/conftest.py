@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,11 @@ from projects.imagenet_resnet.task import Classification
 from shared.cli import ROOT
 from shared.cli import train as command_line
 
+SCRIPT = ROOT / "projects/imagenet_resnet/train.py"
 SMALL = [
     *("model.depth=18", "data.train_size=8", "data.val_size=8", "effective_batch_size=256", "logger=csv"),
     *("trainer.limit_val_batches=2", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
-    "hardware.workers=0",
+    *("optimizer=sgd", "optimizer.lr=0.1", "hardware.workers=0"),
 ]
 
 
@@ -72,32 +73,37 @@ class Ended:
 
 
 @pytest.fixture(scope="session")
-def train(tmp_path_factory) -> Iterator[Callable[..., Ended]]:
+def train(tmp_path_factory) -> Callable[..., Ended]:
     """`train(folder, "key=value", ...)` runs the imagenet_resnet project; without a folder, in a new one."""
-    file = ROOT / "projects/imagenet_resnet/train.py"
 
     def run(folder: Path | None, *overrides: str) -> Ended:
         folder = folder or tmp_path_factory.mktemp("run")
-        patch.setattr(sys, "argv", [str(file), *SMALL, f"run_dir={folder}", *overrides])
-        GlobalHydra.instance().clear()
-        code, handlers, said = 0, logging.root.handlers[:], io.StringIO()
-        try:
-            with redirect_stdout(said), redirect_stderr(said):
-                command_line(str(file))
-        except SystemExit as end:
-            code = end.code
-        finally:
-            logging.root.handlers[:] = handlers
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("projects.imagenet_resnet.model.ResNet", TinyNet)
+            patch.setattr(
+                "shared.runs.report.write_report", lambda folder: None
+            )  # a second, and not the matter
+            patch.setattr(sys, "argv", [str(SCRIPT), *SMALL, f"run_dir={folder}", *overrides])
+            code, said = in_this_process()
         summary = folder / "summary.json"
         found = json.loads(summary.read_text()) if summary.exists() else {}
-        return Ended(code, found, said.getvalue(), folder)
+        return Ended(code, found, said, folder)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projects.imagenet_resnet.model.ResNet", TinyNet)
-        patch.setattr(
-            "shared.runs.report.write_report", lambda folder: None
-        )  # a second each, and not the matter
-        yield run
+    return run
+
+
+def in_this_process() -> tuple[int, str]:
+    """Exit code and output of the command line in `sys.argv`."""
+    GlobalHydra.instance().clear()
+    handlers, said = logging.root.handlers[:], io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            command_line(str(SCRIPT))
+    except SystemExit as end:
+        return end.code, said.getvalue()
+    finally:
+        logging.root.handlers[:] = handlers
+    return 0, said.getvalue()
 
 
 @pytest.fixture(scope="session")

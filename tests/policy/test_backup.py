@@ -182,6 +182,16 @@ def test_prune_keeps_the_newest_good_ones_and_foreign_files(texts, keep):
         backup.prune(0)
 
 
+def test_prune_leaves_the_backups_of_other_runs_alone(tmp_path):
+    store = MemoryStore()
+    backup = quiet(store)
+    for run, text in [("theirs", "a"), ("ours", "b"), ("theirs", "c"), ("ours", "d"), ("ours", "e")]:
+        backup.save(write(tmp_path, last=text), {"run": run})
+    backup.prune(1, lambda info: info["run"] == "ours")
+    kept = sorted(text for name, text in store.files.items() if name.startswith("data-"))
+    assert kept == [b"a", b"c", b"e"]
+
+
 def test_prune_waits_while_the_newer_backup_does_not_verify(tmp_path):
     store = MemoryStore()
     backup = quiet(store)
@@ -231,6 +241,21 @@ def test_restore_leaves_the_folder_alone_unless_a_whole_backup_is_there(tmp_path
     assert result.manifest is None
     assert result.skipped[0].startswith("manifest-00000001.json: last: no data-")
     assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["mine"] * 2
+
+
+def test_a_file_is_hashed_anew_only_when_it_changes(tmp_path, monkeypatch):
+    sizes: list[int] = []
+    backup = quiet(MemoryStore(), sent=sizes.append)
+    files = write(tmp_path, last="text")
+    for _ in range(2):
+        backup.save(files)
+    assert sizes[0] == 4 and 4 not in sizes[1:]  # then manifests only
+    monkeypatch.setattr("shared.policy.backup.read_hashed", lambda *_: pytest.fail("read again"))
+    with files["last"].open("rb") as source:
+        assert backup._hash(source)[0] == 4
+    monkeypatch.undo()
+    files["last"].write_text("longer")
+    assert {entry.size for entry in backup.save(files).files.values()} == {6}
 
 
 def test_a_data_file_that_went_bad_is_written_anew(tmp_path):
