@@ -1,4 +1,4 @@
-"""Export a checkpoint to ONNX: python projects/khmer_ocr/export.py checkpoint=PATH out=PATH.onnx [precision=int8]."""
+"""Export a checkpoint: python projects/khmer_ocr/export.py checkpoint=PATH out=PATH.onnx|.pth [precision=int8]."""
 
 import io
 import sys
@@ -14,14 +14,27 @@ PROJECT = Path(__file__).resolve().parent.name
 
 def main(checkpoint: str, out: str, precision: str, lines: str) -> None:
     """Write `out` once it reads `lines` validation lines as the checkpoint does; precision fp32, fp16 (as stored) or
-    int8 (matrix products)."""
+    int8 (matrix products). An `out` that ends in .pth gets the bare weights in fp16, to train on from."""
     from shared.ocr.exported import gate, shrink, write
 
-    model = export(Path(checkpoint))
-    smaller = shrink(model, precision)
-    print(gate(model, smaller, *validation_lines(Path(checkpoint), int(lines)), precision))
-    write(smaller, Path(out))
-    print(f"{out}: {len(smaller) / 1e6:.2f} MB")
+    if out.endswith(".pth"):
+        content = weights(Path(checkpoint))
+    else:
+        model = export(Path(checkpoint))
+        content = shrink(model, precision)
+        print(gate(model, content, *validation_lines(Path(checkpoint), int(lines)), precision))
+    write(content, Path(out))
+    print(f"{out}: {len(content) / 1e6:.2f} MB")
+
+
+def weights(checkpoint: Path) -> bytes:
+    """The network's state dict, floating-point tensors as fp16, in torch's format."""
+    import torch
+
+    state = load(checkpoint)[0].state_dict()
+    buffer = io.BytesIO()
+    torch.save({name: t.half() if t.is_floating_point() else t for name, t in state.items()}, buffer)
+    return buffer.getvalue()
 
 
 def export(checkpoint: Path) -> bytes:
@@ -70,9 +83,9 @@ def load(checkpoint: Path):
     cfg = evaluation.configure(PROJECT, ROOT / "conf", content, [])
     data = build(cfg.data, "data")
     model = build(cfg.model, "model")(**data.model_arguments())
-    weights = {name.removeprefix("model."): tensor for name, tensor in content["state_dict"].items()}
+    state = {name.removeprefix("model."): tensor for name, tensor in content["state_dict"].items()}
     try:
-        model.load_state_dict(weights | content.get("ema", {}))
+        model.load_state_dict(state | content.get("ema", {}))
     except RuntimeError as error:
         what = str(error).splitlines()[-1].strip()
         raise UserError(what, "checkpoint", "give a checkpoint of this project") from error
