@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from shared.errors import UserError
+from shared.ocr.batch import pad_lines
 from shared.ocr.charset import Charset
 from shared.ocr.degrade import Degrade
 from shared.ocr.folder_lines import FolderLines, split_by_text, usable
 from shared.ocr.fonts import Font, find_fonts, require_shaping
-from shared.ocr.lines import GeneratedLines, pad_lines
+from shared.ocr.lines import GeneratedLines
 from shared.ocr.tables import Line, find_table, read_table
 from shared.ocr.text import LineText, read_words
 

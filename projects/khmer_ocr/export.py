@@ -94,7 +94,7 @@ def load(checkpoint: Path):
 
 def validation_lines(checkpoint: Path, count: int):
     """Images and texts of the checkpoint's validation set."""
-    from shared.data.sampler import SampleKey
+    from shared.data.draws import SampleKey
 
     _, data = load(checkpoint)
     data.prepare()

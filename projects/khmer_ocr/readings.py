@@ -5,7 +5,7 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from PIL import Image
 
-from shared.data.sampler import SampleKey
+from shared.data.draws import SampleKey
 from shared.errors import UserError
 from shared.ocr.fonts import open_font
 from shared.ocr.pictures import confusions, page, worst_median_best

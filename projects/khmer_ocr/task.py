@@ -17,7 +17,7 @@ GROUPS = {"clear": 0, "degraded": 1}
 
 
 class Recognition(Task):
-    """Batches as `shared.ocr.lines.pad_lines` makes them; a label that does not fit its frames is a ValueError."""
+    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError."""
 
     def __init__(self, model: nn.Module, data: Any) -> None:
         super().__init__(model)

@@ -25,7 +25,7 @@ from PIL import Image
 
 from shared.assembly import build
 from shared.cli import ROOT
-from shared.data.sampler import SampleKey
+from shared.data.draws import SampleKey
 from shared.ocr.metrics import error_rates
 from shared.ocr.reader import Reader
 

@@ -2,27 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 from torch.utils.data import Sampler
 
-from shared.data.draws import keyed_generator
+from shared.data.draws import SampleKey, keyed_generator
 from shared.errors import UserError
-
-
-class SampleKey(NamedTuple):
-    """What a data set is asked for; carries all that a worker must know, so workers hold no state.
-
-    `epoch` counts passes over the data, so (epoch, index) is never drawn twice; `size` is the side in
-    pixels when the image size changes over training, None for the data set's own.
-    """
-
-    epoch: int
-    index: int
-    size: int | None = None
-
 
 WINDOW = 20  # batches among which samples may be exchanged to make them of like length
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shared.data.draws import keyed_generator
-from shared.data.images import ImageError
+from shared.errors import ImageError
+from shared.ocr.batch import STRIDE, frames_needed
 from shared.ocr.charset import Charset
 from shared.ocr.line_image import decode, prepare
-from shared.ocr.lines import STRIDE, frames_needed
 from shared.ocr.normalise import fold
 from shared.ocr.tables import Line, image_bytes
 

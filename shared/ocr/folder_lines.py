@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from shared.data.draws import keyed_generator
-from shared.data.images import Augment, ImageError
-from shared.data.sampler import SampleKey
-from shared.errors import UserError
+from shared.data.draws import SampleKey, keyed_generator
+from shared.data.images import Augment
+from shared.errors import ImageError, UserError
+from shared.ocr.batch import STRIDE, frames_needed, sample
 from shared.ocr.charset import Charset
 from shared.ocr.line_image import decode, prepare
-from shared.ocr.lines import STRIDE, frames_needed, sample
 from shared.ocr.normalise import fold
 from shared.ocr.tables import Line, image_bytes
 

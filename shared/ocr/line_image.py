@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from shared.data.images import ImageError
+from shared.errors import ImageError
 
 MIN_WIDTH, MAX_WIDTH = 16, 8192
 MAX_PIXELS = 50_000_000  # no line crop is larger; a decoder allocates what a header claims

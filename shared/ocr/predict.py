@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from shared.data.folder import image_files
-from shared.data.images import ImageError
-from shared.errors import UserError
+from shared.errors import ImageError, UserError
 from shared.ocr.line_image import read_line
 from shared.ocr.reader import Reader, Reading
 

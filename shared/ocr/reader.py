@@ -10,8 +10,8 @@ import onnxruntime
 
 from shared.errors import UserError
 from shared.ocr import ctc
+from shared.ocr.batch import STRIDE, stack
 from shared.ocr.charset import Charset
-from shared.ocr.lines import STRIDE, stack
 
 PIECE = 640  # pixels: longer lines are cut between letters and read piece by piece
 Decode = Callable[[np.ndarray], tuple[list[int], float]]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.data.images import ImageError
+from shared.errors import ImageError
 from shared.ocr.line_image import decode, prepare, read_line, stretch
 
 

@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.data.draws import keyed_generator
-from shared.data.sampler import SampleKey
+from shared.data.draws import SampleKey, keyed_generator
+from shared.ocr.batch import STRIDE, frames_needed, pad_lines
 from shared.ocr.degrade import Degrade, compose_clear, pad
 from shared.ocr.fonts import open_font
-from shared.ocr.lines import STRIDE, GeneratedLines, frames_needed, pad_lines
+from shared.ocr.lines import GeneratedLines
 from shared.ocr.normalise import fold
 from shared.ocr.text import LineText
 from tests.ocr.conftest import FONTS

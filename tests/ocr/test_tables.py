@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.data.sampler import SampleKey
+from shared.data.draws import SampleKey
 from shared.errors import UserError
 from shared.ocr.folder_lines import FolderLines, split_by_text, usable
 from shared.ocr.tables import Line, find_table, image_bytes, read_table
