@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend; the command line prints it as a single `error:` line, exit code 2."""
+"""Exceptions with a meaning: what a user can mend (one `error:` line, exit code 2), what stops a run, what is no image."""
 
 
 class UserError(Exception):
@@ -11,3 +11,7 @@ class UserError(Exception):
 
 class StoppedNonFinite(Exception):
     """The policy gave the run up: NaN or inf came back after every skip and rollback."""
+
+
+class ImageError(Exception):
+    """A file that holds no readable image; the message names it."""

@@ -34,7 +34,7 @@ def make_loader(
     pin_memory: bool = False,
     prefetch: int = 2,
 ) -> CheckedLoader:
-    """Batches of `dataset`, which maps SampleKeys to samples and may bring its own `collate`, `check` and `sampler`.
+    """Batches of `dataset`, which maps SampleKeys to samples and may bring `collate`, `check`, `lengths` and `sampler`.
 
     Training shuffles and drops the incomplete last batch; evaluation does neither. `samples_per_epoch` is rounded
     down to whole batches, so that the stream of virtual epochs loses no sample. `loader.sampler` is the EpochSampler,
@@ -44,11 +44,12 @@ def make_loader(
     share = {"rank": rank, "world": world}
     if samples_per_epoch is not None and samples_per_epoch > (whole := batch_size * world):
         samples_per_epoch -= samples_per_epoch % whole
+    lengths = {"lengths": getattr(dataset, "lengths", None), "batch_size": batch_size}
     if train:
-        own = getattr(dataset, "sampler", lambda batch, **settings: EpochSampler(len(dataset), **settings))
+        own = getattr(dataset, "sampler", lambda _, **given: EpochSampler(len(dataset), **lengths, **given))
         sampler = own(batch_size * world, seed=seed, samples_per_epoch=samples_per_epoch, **share)
     else:
-        sampler = EpochSampler(len(dataset), seed, shuffle=False, **share)
+        sampler = EpochSampler(len(dataset), seed, shuffle=False, **lengths, **share)
     if batch_size < 1 or (train and batch_size > len(sampler)):
         what = f"a batch of {batch_size} cannot be drawn from {len(sampler)} samples an epoch"
         raise UserError(what, "effective_batch_size", f"choose 1 to {len(sampler)}")
