@@ -1,4 +1,4 @@
-"""Exceptions with a meaning: what a user can mend (one `error:` line, exit code 2), what stops a run, what is no image."""
+"""What a user can mend, as a single `error:` line and exit code 2; and how a run ends that lost its training."""
 
 
 class UserError(Exception):
