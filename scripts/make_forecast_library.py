@@ -26,49 +26,56 @@ SCHEDULES = {
 }
 
 
-def teacher(seed: int, train: int = 6000, held_out: int = 3000) -> tuple[torch.Tensor, ...]:
-    """Gaussian inputs labelled by a random two-layer network with noisy logits."""
+def teacher(seed: int, held_out: int = 3000):
+    """A random two-layer network with noisy logits labels Gaussian inputs: an endless set, 20 classes."""
     rng = torch.Generator().manual_seed(seed)
-    x = torch.randn(train + held_out, 40, generator=rng)
-    hidden = torch.tanh(x @ torch.randn(40, 60, generator=rng) / 3)
-    logits = hidden @ torch.randn(60, 20, generator=rng)
-    y = (logits + 1.5 * torch.randn(logits.shape, generator=rng)).argmax(1)
-    return x[:train], y[:train], x[train:], y[train:]
+    first, last = torch.randn(40, 80, generator=rng) / 4, torch.randn(80, 20, generator=rng)
+
+    def draw(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.randn(count, 40, generator=rng)
+        logits = torch.tanh(x @ first) @ last
+        return x, (logits + 0.5 * torch.randn(logits.shape, generator=rng)).argmax(1)
+
+    return lambda: draw(4096), draw(held_out)
 
 
-def digits(seed: int) -> tuple[torch.Tensor, ...]:
-    """The scanned digits with strong pixel noise, half for training."""
+def digits(seed: int):
+    """The scanned digits, shifted and noisy afresh in every epoch; half of them held out."""
     rng = torch.Generator().manual_seed(seed)
     data = load_digits()
-    x = torch.tensor(data.data, dtype=torch.float32) / 8 - 1
-    x = x + 1.2 * torch.randn(x.shape, generator=rng)
-    y = torch.tensor(data.target)
-    order = torch.randperm(len(x), generator=rng)
-    x, y = x[order], y[order]
-    return x[:900], y[:900], x[900:], y[900:]
+    order = torch.randperm(len(data.target), generator=rng)
+    x = (torch.tensor(data.data, dtype=torch.float32) / 8 - 1).view(-1, 8, 8)[order]
+    y = torch.tensor(data.target)[order]
+
+    def distort(x: torch.Tensor) -> torch.Tensor:
+        shifts = torch.randint(-2, 3, (len(x), 2), generator=rng).tolist()
+        moved = torch.stack([image.roll(shift, (0, 1)) for image, shift in zip(x, shifts, strict=True)])
+        return (moved + 0.5 * torch.randn(x.shape, generator=rng)).flatten(1)
+
+    return lambda: (distort(x[:1024]), y[:1024]), (distort(x[1024:]), y[1024:])
 
 
 def train(task, schedule: str, optimizer: str, lr: float, epochs: int, batch: int, seed: int):
     """Yield one row an epoch: epoch, lr (of its last step), train/loss, val/loss, val/top1."""
     torch.manual_seed(seed)
-    x, y, held_x, held_y = task
-    width = 256
+    draw, (held_x, held_y) = task
+    width = 192
     net = nn.Sequential(
-        nn.Linear(x.shape[1], width), nn.BatchNorm1d(width), nn.ReLU(),
-        nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, int(y.max()) + 1),
+        nn.Linear(held_x.shape[1], width), nn.BatchNorm1d(width), nn.ReLU(),
+        nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, int(held_y.max()) + 1),
     )  # fmt: skip
     kinds = {"sgd": lambda p: torch.optim.SGD(p, lr, 0.9, weight_decay=5e-4),
              "adamw": lambda p: torch.optim.AdamW(p, lr, weight_decay=0.05)}  # fmt: skip
     update = kinds[optimizer](net.parameters())
-    steps = len(x) // batch
     for epoch in range(epochs):
         net.train()
         total = 0.0
+        x, y = draw()
+        steps = len(x) // batch
         for step, rows in enumerate(torch.randperm(len(x))[: steps * batch].view(steps, batch)):
             rate = lr * max(1e-4, SCHEDULES[schedule]((epoch * steps + step) / (epochs * steps)))
             update.param_groups[0]["lr"] = rate
-            noisy = x[rows] + 0.3 * torch.randn_like(x[rows])
-            loss = F.cross_entropy(net(noisy), y[rows], label_smoothing=0.05)
+            loss = F.cross_entropy(net(x[rows]), y[rows], label_smoothing=0.05)
             update.zero_grad()
             loss.backward()
             update.step()
@@ -84,6 +91,14 @@ def train(task, schedule: str, optimizer: str, lr: float, epochs: int, batch: in
             f"{F.cross_entropy(out, held_y).item():.5f}",
             f"{top1:.5f}",
         )
+
+
+RECIPES = [
+    ("teacher", "sgd", 0.5),
+    ("teacher", "adamw", 0.02),
+    ("digits", "sgd", 0.3),
+    ("digits", "adamw", 0.02),
+]
 
 
 def main() -> None:
@@ -105,7 +120,7 @@ def main() -> None:
             seed = 10 * number + offset
             data = teacher(seed) if task == "teacher" else digits(seed)
             epochs = (30, 45, 60)[(number + offset) % 3]
-            rows = train(data, schedule, optimizer, lr, epochs, 64 if task == "teacher" else 32, seed)
+            rows = train(data, schedule, optimizer, lr, epochs, 32, seed)
             with (folder / f"{task}_{optimizer}_{schedule}_{epochs}.csv").open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(("epoch", "lr", "train/loss", "val/loss", "val/top1"))

@@ -1,5 +1,6 @@
 """Builds the parts of a run from its config, in the order in which they need each other."""
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -20,13 +21,18 @@ from torch.utils.data import DataLoader
 
 from shared import loggers, resume
 from shared.backup import Backups
+from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
 from shared.errors import UserError
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
+from shared.policy.retention import Retention
+from shared.policy.schedule_base import Schedule
 from shared.preflight import Preflight, inspect
 from shared.run_folder import RunFolder
 from shared.training import Rails, Task
+
+log = logging.getLogger(__name__)
 
 NOTHING = nullcontext()
 
@@ -62,7 +68,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
-    batching = build_batching(cfg, trainer.world_size)
+    batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
         peak=cfg.optimizer.lr,
@@ -89,8 +95,16 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         mode=cfg.monitor.mode,
     )
     samples = (len(train_loader.sampler), len(val_loader.sampler))
-    place = backups.describe() if backups else "none (backup.url=...)"
-    preflight = inspect(task, schedule, batching, samples, folder.path, backup=place)
+    preflight = inspect(
+        task,
+        schedule,
+        batching,
+        samples,
+        folder.path,
+        backup=backups.describe() if backups else "none (backup.url=...)",
+        moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
+        files=files_kept(trainer, schedule, cfg.monitor.mode),
+    )
     return Assembly(trainer, task, train_loader, val_loader, preflight, backups)
 
 
@@ -99,6 +113,15 @@ def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:
     if cfg.backup.url is None or rank_zero_only.rank:
         return None
     return Backups(folder, cfg.project, **cfg.backup)
+
+
+def files_kept(trainer: lightning.Trainer, schedule: Schedule, mode: str) -> int:
+    """Checkpoints that may lie in the run folder at once, the one being written included."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, Checkpoints):
+            kept = Retention(mode, callback.milestones, callback.keep_cycles)
+            return kept.files_at_most(schedule.cycle(schedule.total_steps - 1)) + 2
+    return 0
 
 
 def build(node: Any, key: str, **arguments: Any) -> Any:
@@ -157,11 +180,20 @@ def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Traine
         ) from error
 
 
-def build_batching(cfg: DictConfig, devices: int) -> Batching:
-    """How the optimizer's batch is spread over devices and micro batches."""
+def build_batching(cfg: DictConfig, devices: int, most: int | None = None) -> Batching:
+    """How the optimizer's batch, of at most `most` samples, is spread over devices and micro batches."""
+    effective = cfg.effective_batch_size
+    if most is not None and effective > most >= devices:
+        effective = most - most % devices
+        log.warning(
+            "effective_batch_size: %d is more than the data allow in a batch, %d; trains with %d",
+            cfg.effective_batch_size,
+            most,
+            effective,
+        )
     micro = cfg.micro_batch_size if isinstance(cfg.micro_batch_size, int) else None
     try:
-        return Batching(effective=cfg.effective_batch_size, devices=devices, micro_limit=micro)
+        return Batching(effective=effective, devices=devices, micro_limit=micro)
     except ValueError as error:
         raise UserError(
             str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"
@@ -196,4 +228,7 @@ def workers(setting: int | str, trainer: lightning.Trainer) -> int:
 
 def batches(available: int, limit: int | float) -> int:
     """Batches of an epoch under `trainer.limit_train_batches`: a number, or a share of all."""
+    if limit <= 0:
+        mend = "give a number of batches or a share above 0"
+        raise UserError("steps_per_epoch would be 0", "trainer.limit_train_batches", mend)
     return min(available, limit) if isinstance(limit, int) else max(1, int(available * limit))

@@ -1,10 +1,12 @@
 """Checks of the config before anything is built: each failure names the key and how to mend it."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from shared.cli import ROOT
 from shared.errors import UserError
 
 Rule = tuple[str, Callable[[Any], bool], str]
@@ -46,3 +48,26 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if not holds(value):
             raise UserError(f"{value!r} does not work", key, f"set {wanted}")
+
+
+def check_targets(*nodes: Any, where: str) -> None:
+    """Raise UserError for a config from a file that would run what `conf/` does not name.
+
+    `instantiate` calls whatever `_target_` says; a checkpoint may come from anybody.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "conf").rglob("*.yaml")]
+    known = {target for text in texts for target in re.findall(r"_target_:\s*(\S+)", text)}
+    for target in targets([OmegaConf.to_container(OmegaConf.create(node)) for node in nodes]):
+        if target not in known:
+            raise UserError(f"its config would run {target}", where, "use files of your own runs only")
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every `_target_` inside nested dicts and lists."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from targets(each)

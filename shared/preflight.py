@@ -55,13 +55,15 @@ def inspect(
     samples: tuple[int, int],
     folder: Path,
     backup: str,
+    moments: int,
+    files: int,
 ) -> Preflight:
-    """Measure the plan; a checkpoint is taken as fp32 weights and two moments, and four of them as kept at once."""
+    """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once."""
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     parameters, trainable = sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
-    checkpoint = 4 * (parameters + trainable * 2)
+    checkpoint = 4 * (parameters + trainable * moments)
     free = shutil.disk_usage(folder).free
-    needed = checkpoint * 4
+    needed = checkpoint * files
     warnings = [text] if (text := schedule.mid_cycle_warning(schedule.total_steps)) else []
     if needed > free:
         warnings.append(f"checkpoints may need {size(needed)} but only {size(free)} are free on {folder}")

@@ -17,6 +17,7 @@ from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
 from shared.run_folder import RunFolder, write_atomically
+from shared.runs import ledger
 from shared.summary import git_commit, restarts, versions
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def run(cfg: DictConfig) -> float:
     with Interruption() as interruption:
         try:
             check(cfg)
+            ledger.run_started(folder.path, OmegaConf.to_container(cfg, resolve=True), git_commit(ROOT))
             assembly = assemble(cfg, folder, interruption)
             write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             fit(assembly, summary)
@@ -89,6 +91,7 @@ def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
     summary["seconds"] = round(time.time() - began, 1)
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
+    ledger.run_ended(folder.path, summary)
     loggers.finish()
     draw(folder)
     log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)

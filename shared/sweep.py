@@ -15,8 +15,10 @@ _failed = 0
 
 
 def exit_code() -> int:
-    """1 if a job of the last sweep failed, else 0."""
-    return 1 if _failed else 0
+    """1 if a job of the sweep that has just ended failed, else 0; asked once."""
+    global _failed
+    failed, _failed = _failed, 0
+    return 1 if failed else 0
 
 
 class SweepTable(Callback):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["TRAINYARD_LEDGER"] = os.devnull  # the journal of whoever runs the tests is not theirs to fill
 TINY = ["model.depth=18", "data.train_size=16", "data.val_size=16", "effective_batch_size=16", "logger=csv"]
 TINY += [
     "trainer.limit_train_batches=3",

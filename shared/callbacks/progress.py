@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import lightning
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from shared.training import Task
 
@@ -30,7 +30,6 @@ class ProgressBar(lightning.Callback):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
         )
         if trainer.is_global_zero and bar.console.is_terminal:
             self.bar = bar

@@ -27,7 +27,22 @@ def read_folder(run_dir: Path) -> RunLog:
     run = by_epoch(read_csv(metrics), run_dir.resolve().name, run_dir)
     run.summary = mapping(run_dir / "summary.json", run.warnings)
     run.config = mapping(run_dir / "config.yaml", run.warnings)
+    if not run.summary.get("events"):  # still running: the summary is written at the end
+        run.summary["events"] = _events(run_dir / "events.jsonl")
     return run
+
+
+def _events(path: Path) -> list[dict]:
+    """Events so far; a line cut off by a crash is left out."""
+    if not path.is_file() or path.stat().st_size > MAX_TEXT:
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return [event for event in found if isinstance(event, dict)]
 
 
 def mapping(path: Path, warnings: list[str]) -> dict:

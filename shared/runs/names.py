@@ -14,7 +14,8 @@ _HELD_OUT = re.compile(
 _TRAIN = re.compile(r"train|tacc|teer|tloss", re.I)
 _PERCENT = re.compile(r"percent|pct|%", re.I)
 _COUNTER = re.compile(
-    r"^(epoch|step|global_step|iter\w*|\w*time\w*|seconds|samples_per_second|forecast/.*|best_.*|_.*)$", re.I
+    r"^(epoch|step|global_step|iter\w*|\w*time\w*|seconds|samples_per_second|forecast/.*|best_.*|_.*|step/.*|time/.*)$",
+    re.I,
 )
 
 
@@ -38,6 +39,11 @@ def mode(name: str) -> str:
 def held_out(name: str) -> bool:
     """True for a validation or test column."""
     return bool(_HELD_OUT.search(name)) and not _TRAIN.search(name)
+
+
+def training(name: str) -> bool:
+    """True for a column that says it is measured on training data."""
+    return bool(_TRAIN.search(name))
 
 
 def is_rate(name: str) -> bool:

@@ -41,4 +41,6 @@ def by_step(run: RunLog) -> RunLog:
         return run
     place = step / np.nanmax(step) * np.nanmax(epoch)
     columns = {n: c for n, c in table.columns.items() if n in run.columns}
+    if "step/loss" in columns:
+        columns["train/loss by step"] = columns.pop("step/loss")
     return replace(run, epochs=place, columns=columns)

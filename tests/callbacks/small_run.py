@@ -59,46 +59,32 @@ class Regression(Task):
         loss = nn.functional.mse_loss(self.model(batch["x"])[:, 0], batch["y"])
         return loss, {"rmse": loss.detach().sqrt()}
 
+    def setup(self, stage):
+        self.rails.sampler.rank = self.trainer.global_rank  # ranks may be forked from one process
+
     def validation_step(self, batch, batch_idx):
         self.log("val/loss", self.loss(batch)[0])
 
 
-def fit(
-    folder,
-    *,
-    task=None,
-    data=None,
-    epochs=2,
-    callbacks=(),
-    batching=None,
-    guard=GUARD,
-    resume=None,
-    **settings,
-):
-    """Train and return the task; its trainer holds the rest."""
+def fit(folder, *, task=None, data=None, epochs=2, callbacks=(), batching=None, guard=GUARD, **settings):
+    """Train and return the task; its trainer holds the rest. Other settings are `trainer`'s, the loader's or Rails'."""
     torch.manual_seed(1)
     data, task = data or Points(), task or Regression(network())
-    batching = batching or Batching(BATCH)
-    trainer = settings.pop("trainer", {})
-    loader = make_loader(
-        data,
-        batching.per_device,
-        train=True,
-        seed=3,
-        samples_per_epoch=settings.pop("samples_per_epoch", None),
-    )
+    batching, trainer = batching or Batching(BATCH), settings.pop("trainer", {})
+    resume = settings.pop("resume", None)
+    cut = {"seed": 3, "world": batching.devices, "samples_per_epoch": settings.pop("samples_per_epoch", None)}
+    loader = make_loader(data, batching.per_device, train=True, **cut)
     task.rails = Rails(
         folder=RunFolder(folder),
         config={"resume_mode": "exact"},
         overrides=[],
         schedule=Cosine(peak=0.05, epochs=epochs, steps_per_epoch=len(loader)),
-        optimizer=partial(torch.optim.AdamW, lr=0.05),
         batching=batching,
         sampler=loader.sampler,
         interruption=Interruption(),
         monitor="val/loss",
         mode="min",
-        **settings,
+        **{"optimizer": partial(torch.optim.AdamW, lr=0.05), **settings},
     )
     standard = [MetricsLog(), RunState(), LRMonitor(), *([NonFinite(**guard)] if guard else [])]
     lightning.Trainer(

@@ -1,0 +1,1 @@
+"""Checkpoints as data: read without running anything in them, tabled, checked."""

@@ -1,0 +1,1 @@
+"""What is wrong with a run: verdict first, evidence after it, and the next command."""
