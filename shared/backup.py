@@ -60,8 +60,10 @@ class Backups:
         self.latest: dict[str, Record] = {}
         self.newest: Manifest | None = None
         self.failures, self.cause, self.sent = 0, "", 0
-        for leftover in folder.checkpoints.glob(".backup-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        for links in folder.checkpoints.glob(".backup-*"):  # a killed process left these
+            shutil.rmtree(links, ignore_errors=True)
+        for part in [*folder.path.glob("*.part"), *folder.checkpoints.glob("*.part")]:
+            part.unlink()
 
     def restore(self) -> bool:
         """Fetch the run's newest good backup into its folder; False if there is none."""

@@ -22,10 +22,11 @@ def link(source: Path, target: Path) -> None:
 
 
 def flush(folder: Path) -> None:
-    """Put a folder's names on the disk."""
+    """Put a folder's names on the disk, where its file system can be told to (many mounted drives cannot)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -38,14 +38,9 @@ class Interruption:
             signal.signal(signum, handler)
 
     def defer(self) -> None:
-        """From now on `check` decides when to obey. Lightning's handlers, which exit unsaved, are undone."""
+        """From now on whoever asks for `requested` decides. Lightning's handlers, which exit unsaved, are undone."""
         self.deferred = True
         self._listen()
-
-    def check(self) -> None:
-        """Raise `Interrupted` if a signal has arrived."""
-        if self.requested is not None:
-            raise Interrupted(self.requested)
 
     def _listen(self) -> None:
         for signum in self._previous:

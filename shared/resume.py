@@ -21,6 +21,8 @@ KEY = "trainyard"
 """Our part of a checkpoint; callbacks.run_state writes it."""
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
 """What torch.load raises for files that are no checkpoints, or not safe to load."""
+NAMED = 10
+"""Differences that an error names."""
 
 
 @dataclass
@@ -60,6 +62,11 @@ def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
     Raises UserError for a checkpoint that cannot be used, and for resume_mode=exact with other settings.
     """
     path = _locate(cfg, folder, restore)
+    if path is None and cfg.resume_mode != "exact":
+        what = f"there is no checkpoint to go on from in {folder.checkpoints}"
+        raise UserError(
+            what, f"resume_mode={cfg.resume_mode}", "give resume=PATH, or start with resume_mode=exact"
+        )
     if path is None or cfg.resume_mode == "weights":
         return Start(cfg.resume_mode, path)
     state = read(path).get(KEY)
@@ -67,7 +74,8 @@ def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
         raise UserError(f"{path} holds weights only", "resume", "take them with resume_mode=weights")
     found = differences(state["config"], cfg)
     if found and cfg.resume_mode == "exact":
-        what = f"settings differ from those of {path}: {'; '.join(map(str, found))}"
+        named = [str(each) for each in found[:NAMED]] + [f"{len(found) - NAMED} more"] * (len(found) > NAMED)
+        what = f"{len(found)} settings differ from those of {path}: {'; '.join(named)}"
         mend = "set them back, or go on with the new ones by resume_mode=extend (resume=never starts afresh)"
         raise UserError(what, "resume_mode=exact", mend)
     return Start(cfg.resume_mode, path, state, found)

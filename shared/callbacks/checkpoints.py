@@ -13,6 +13,7 @@ from torch import Tensor
 from shared.checkpoint_folder import CheckpointFolder, DurableIO
 from shared.errors import UserError
 from shared.finite import non_finite
+from shared.interruption import Interrupted
 from shared.policy.retention import Checkpoint as Record
 from shared.policy.retention import Retention
 from shared.training import Task
@@ -57,14 +58,16 @@ class Checkpoints(Checkpoint):
         task.rails.interruption.defer()
         if trainer.ckpt_path is None:
             self.save(trainer, task)  # a full disk shows now, and the first epoch has a state to go back to
-        task.rails.interruption.check()
+        self._obey(trainer, task)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._due(trainer, task):
+        late, signum = self._agree(trainer, task)
+        if late or signum:
             self.save(trainer, task)
-            task.rails.interruption.check()
+        if signum:
+            raise Interrupted(signum)
 
     def on_validation_batch_end(
         self,
@@ -84,7 +87,7 @@ class Checkpoints(Checkpoint):
             raise UserError(f"no metric {task.rails.monitor!r}", "monitor.name", f"choose one of {known}")
         self.last_metric = task.results.get(task.rails.monitor)
         self.save(trainer, task, self.last_metric)
-        task.rails.interruption.check()
+        self._obey(trainer, task)
 
     def save(self, trainer: lightning.Trainer, task: Task, metric: float | None = None) -> None:
         """Write the newest state; decide its roles first, so that the file itself remembers them."""
@@ -111,15 +114,19 @@ class Checkpoints(Checkpoint):
         for tell in task.rails.saved if trainer.is_global_zero else []:
             tell(self.records)
 
-    def _due(self, trainer: lightning.Trainer, task: Task) -> bool:
-        """Interrupted, or long since the last save: on all ranks, as soon as on one of them."""
+    def _agree(self, trainer: lightning.Trainer, task: Task) -> tuple[bool, int]:
+        """Whether the last save was long ago, and the signal to obey (0: none): on all ranks as on any of them."""
         late = time.monotonic() - self.saved_at > self.every_seconds and trainer.state.stage == "train"
-        asked = task.rails.interruption.requested
-        if trainer.world_size == 1:
-            return late or asked is not None
-        signum = int(trainer.strategy.reduce(torch.tensor(float(asked or 0)), reduce_op="max"))
-        task.rails.interruption.requested = signum or None
-        return trainer.strategy.reduce_boolean_decision(late or signum > 0, all=False)
+        signum = task.rails.interruption.requested or 0
+        if trainer.world_size > 1:
+            own = torch.tensor([late, signum], device=trainer.strategy.root_device)
+            late, signum = trainer.strategy.reduce(own, reduce_op="max").tolist()
+        return bool(late), signum
+
+    def _obey(self, trainer: lightning.Trainer, task: Task) -> None:
+        """End the run, now that all is saved, if it was asked to."""
+        if signum := self._agree(trainer, task)[1]:
+            raise Interrupted(signum)
 
     def _write(self, trainer: lightning.Trainer, record: Record, before: set[str]) -> None:
         """Save on all ranks; the first one then puts the file in its places."""

@@ -63,11 +63,12 @@ def make_loader(
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         prefetch_factor=prefetch if workers else None,
-        worker_init_fn=ignore_interrupt,
+        worker_init_fn=ignore_signals,
         generator=torch.Generator(),  # else each epoch draws from the global one, more often without workers
     )
 
 
-def ignore_interrupt(worker: int) -> None:
-    """Ctrl-C reaches every process of the terminal; only the main one may answer it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def ignore_signals(worker: int) -> None:
+    """Ctrl-C and a scheduler's SIGTERM reach every process of a run; only the main one may answer them."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -50,7 +51,8 @@ class LocalStore:
     def rename(self, old: str, new: str) -> None:
         _flush(self.path / old)
         (self.path / old).replace(self.path / new)
-        _flush(self.path)
+        with suppress(OSError):  # many mounted drives cannot flush a folder
+            _flush(self.path)
 
     def delete(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
