@@ -34,6 +34,10 @@ RULES: list[Rule] = [
     ("clip_norm", lambda v: v is None or (isinstance(v, int | float) and v > 0), "null or a number above 0"),
     ("resume", lambda v: isinstance(v, str) and v != "", "auto, never or the path of a checkpoint"),
     ("resume_mode", lambda v: v in ("exact", "extend", "weights"), "exact, extend or weights"),
+    ("backup.url", lambda v: v is None or (isinstance(v, str) and v != ""), "null, a folder or a URL"),
+    ("backup.keep", lambda v: _whole(v, 1), "a number of backups from 1"),
+    ("backup.retries", lambda v: _whole(v, 0), "a whole number from 0"),
+    ("backup.wait_minutes", lambda v: isinstance(v, int | float) and v >= 0, "a number of minutes from 0"),
     ("hardware.workers", lambda v: v == "auto" or _whole(v, 0), "auto or a number of processes from 0"),
 ]
 

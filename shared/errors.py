@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend; the command line prints it as a single `error:` line, exit code 2."""
+"""What a user can mend, as a single `error:` line and exit code 2; and how a run ends that lost its training."""
 
 
 class UserError(Exception):
@@ -11,3 +11,7 @@ class UserError(Exception):
 
 class StoppedNonFinite(Exception):
     """The policy gave the run up: NaN or inf came back after every skip and rollback."""
+
+
+class ImageError(Exception):
+    """A file that holds no readable image; the message names it."""

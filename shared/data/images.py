@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from shared.errors import UserError
+from shared.errors import ImageError, UserError
 
 MAX_PIXELS = 2**28  # a decoder allocates what a header claims; no photograph is larger
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
@@ -23,10 +23,6 @@ import cv2  # noqa: E402
 import simplejpeg  # noqa: E402
 
 cv2.setNumThreads(0)  # the loader's workers are the parallelism
-
-
-class ImageError(Exception):
-    """A file that holds no readable image; the message names it."""
 
 
 class Box(NamedTuple):

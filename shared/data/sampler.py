@@ -2,31 +2,26 @@
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from torch.utils.data import Sampler
 
-from shared.data.draws import keyed_generator
+from shared.data.draws import SampleKey, keyed_generator
 from shared.errors import UserError
 
-
-class SampleKey(NamedTuple):
-    """What a data set is asked for; carries all that a worker must know, so workers hold no state.
-
-    `epoch` counts passes over the data, so (epoch, index) is never drawn twice; `size` is the side in
-    pixels when the image size changes over training, None for the data set's own.
-    """
-
-    epoch: int
-    index: int
-    size: int | None = None
+WINDOW = 20  # batches among which samples may be exchanged to make them of like length
 
 
-@lru_cache(maxsize=2)
-def shuffled(samples: int, seed: int, epoch: int) -> np.ndarray:
-    return keyed_generator(seed, "order", epoch).permutation(samples)
+def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: Generator) -> np.ndarray:
+    """`order` with samples of like length side by side, batch by batch, and the batches in random order."""
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), WINDOW * batch_size):
+        window = order[start : start + WINDOW * batch_size]
+        window = window[np.argsort(lengths[window], kind="stable")]
+        full = len(window) // batch_size * batch_size
+        batches += [*rng.permutation(window[:full].reshape(-1, batch_size)), window[full:]]
+    return np.concatenate(batches)
 
 
 class EpochSampler(Sampler[SampleKey]):
@@ -34,7 +29,8 @@ class EpochSampler(Sampler[SampleKey]):
 
     `samples_per_epoch` cuts the endless stream of shuffled passes into epochs of that length: every
     sample is seen once before any is seen twice, across epochs. Ranks take turns along the epoch; its
-    end is padded from its start so that all have equally many.
+    end is padded from its start so that all have equally many. With `lengths` of the samples (their cost, in any
+    unit), batches of `batch_size` hold samples of like length, and evaluation goes from short to long.
     """
 
     def __init__(
@@ -46,6 +42,8 @@ class EpochSampler(Sampler[SampleKey]):
         samples_per_epoch: int | None = None,
         rank: int = 0,
         world: int = 1,
+        lengths: np.ndarray | None = None,
+        batch_size: int = 1,
     ) -> None:
         if samples_per_epoch is not None and samples_per_epoch < 1:
             raise UserError(
@@ -54,6 +52,8 @@ class EpochSampler(Sampler[SampleKey]):
         self.samples, self.seed, self.shuffle = samples, seed, shuffle
         self.epoch_length = samples_per_epoch or samples
         self.rank, self.world = rank, world
+        self.lengths, self.global_batch = lengths, batch_size * world
+        self._orders: dict[int, np.ndarray] = {}
         self.image_size: int | None = None
         self.epoch = 0
         self._resumed = (0, 0)
@@ -79,5 +79,20 @@ class EpochSampler(Sampler[SampleKey]):
         first, size = self.epoch * self.epoch_length, self.image_size
         for position in range(self.start + self.rank, len(self) * self.world, self.world):
             epoch, offset = divmod(first + position % self.epoch_length, self.samples)
-            index = int(shuffled(self.samples, self.seed, epoch)[offset]) if self.shuffle else offset
-            yield SampleKey(epoch, index, size)
+            yield SampleKey(epoch, int(self._order(epoch)[offset]), size)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Indices of one pass over the data."""
+        if epoch not in self._orders:
+            self._orders = {epoch: self._arrange(epoch)}
+        return self._orders[epoch]
+
+    def _arrange(self, epoch: int) -> np.ndarray:
+        if not self.shuffle:
+            return (
+                np.arange(self.samples) if self.lengths is None else np.argsort(self.lengths, kind="stable")
+            )
+        order = keyed_generator(self.seed, "order", epoch).permutation(self.samples)
+        if self.lengths is None:
+            return order
+        return bucketed(order, self.lengths, self.global_batch, keyed_generator(self.seed, "buckets", epoch))

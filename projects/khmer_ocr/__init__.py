@@ -1,0 +1,1 @@
+"""Khmer text lines, read with CTC."""

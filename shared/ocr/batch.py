@@ -1,0 +1,49 @@
+"""Lines side by side: one sample, a padded batch, and how many CTC frames a label takes."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+STRIDE = 4  # pixels of width behind one CTC frame
+
+
+def frames_needed(label: Sequence[int]) -> int:
+    """CTC frames that a label takes: one a character, and a blank between equal neighbours."""
+    return len(label) + sum(a == b for a, b in pairwise(label))
+
+
+def sample(image: np.ndarray, label: list[int], text: str, index: int, group: int) -> dict[str, Any]:
+    return {"image": image, "label": label, "text": text, "index": index, "group": group}
+
+
+def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A batch: `image` uint8 (N, 1, H, W) padded with white to a multiple of STRIDE, `width` (N,) in pixels,
+    `label` int64 (N, L) padded with 0, `label_length`, `frames_needed`, `index`, `group` int64 (N,), `text`."""
+    widths = np.array([line["image"].shape[1] for line in samples])
+    lengths = np.array([len(line["label"]) for line in samples])
+    label = np.zeros((len(samples), max(1, int(lengths.max()))), np.int64)
+    for row, line in enumerate(samples):
+        label[row, : lengths[row]] = line["label"]
+    numbers = {name: np.array([line[name] for line in samples]) for name in ("index", "group")}
+    numbers["frames_needed"] = np.array([frames_needed(line["label"]) for line in samples])
+    texts = [line["text"] for line in samples]
+    image = stack([line["image"] for line in samples])
+    return {
+        "image": image,
+        "width": widths,
+        "label": label,
+        "label_length": lengths,
+        "text": texts,
+        **numbers,
+    }
+
+
+def stack(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Lines of one height as uint8 (N, 1, H, W), padded with white to a multiple of STRIDE."""
+    height, width = images[0].shape[0], max(image.shape[1] for image in images)
+    stacked = np.full((len(images), 1, height, -(-width // STRIDE) * STRIDE), 255, np.uint8)
+    for row, image in enumerate(images):
+        stacked[row, 0, :, : image.shape[1]] = image
+    return stacked

@@ -1,0 +1,103 @@
+"""Labelled line images as a data set, and how a set without a split of its own is divided."""
+
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from shared.data.draws import SampleKey, keyed_generator
+from shared.data.images import Augment
+from shared.errors import ImageError, UserError
+from shared.ocr.batch import STRIDE, frames_needed, sample
+from shared.ocr.charset import Charset
+from shared.ocr.line_image import decode, prepare
+from shared.ocr.normalise import fold
+from shared.ocr.tables import Line, image_bytes
+
+log = logging.getLogger(__name__)
+VAL_SHARE = 5  # one group in so many is validated: 80/20
+
+
+class FolderLines:
+    """Maps a SampleKey to a line; an unreadable image is replaced by the next one, up to `max_corrupt` different ones.
+
+    `transforms` are albumentations by name, drawn from (seed, epoch, index).
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        charset: Charset,
+        height: int,
+        transforms: Mapping[str, Mapping[str, Any]],
+        max_corrupt: int,
+        seed: int,
+    ) -> None:
+        self.lines, self.charset, self.height = lines, charset, height
+        self.augment = Augment(transforms) if transforms else None
+        self.max_corrupt, self.seed = max_corrupt, seed
+        self.lengths = np.array([len(line.text) for line in lines])
+        self.corrupt: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, key: SampleKey) -> dict[str, Any]:
+        for skipped in range(len(self)):
+            index = (key.index + skipped) % len(self)
+            line = self.lines[index]
+            try:
+                label = self.charset.encode(line.text)
+                image = prepare(self.pixels(line, key), self.height, STRIDE * (frames_needed(label) + 1))
+                return sample(image, label, line.text, index, 0)
+            except (ImageError, OSError) as error:
+                self.complain(line, error)
+        raise UserError("no image can be read", "data.root", "run scripts/audit_ocr.py on it")
+
+    def pixels(self, line: Line, key: SampleKey) -> np.ndarray:
+        image = decode(image_bytes(line.image))
+        if self.augment is None:
+            return image
+        rng = keyed_generator(self.seed, "augment-lines", key.epoch, key.index)
+        return self.augment(image[:, :, None], rng)[:, :, 0]
+
+    def complain(self, line: Line, error: Exception) -> None:
+        """Name an unreadable image once; too many of them end the run."""
+        if line.image in self.corrupt:
+            return
+        self.corrupt.add(line.image)
+        log.warning("skipped %s: %s", line.image, error)
+        if len(self.corrupt) > self.max_corrupt:
+            what = f"{len(self.corrupt)} unreadable images, the last of them {line.image}: {error}"
+            raise UserError(
+                what, "data.max_corrupt", "repair them (scripts/audit_ocr.py lists all), or allow more"
+            )
+
+
+def usable(lines: Sequence[Line], charset: Charset, where: str) -> list[Line]:
+    """Lines with their text folded, without those that are empty or hold characters that the charset lacks."""
+    folded = [Line(line.image, fold(line.text, charset.script)) for line in lines]
+    kept = [line for line in folded if line.text and not charset.missing(line.text)]
+    unknown = sorted({character for line in folded for character in charset.missing(line.text)})
+    if len(kept) < len(folded):
+        log.warning(
+            "%s: left out %d of %d lines, empty or with characters outside the charset (%s)",
+            where,
+            len(folded) - len(kept),
+            len(folded),
+            " ".join(unknown[:20]) or "none",
+        )
+    if not kept:
+        raise UserError(
+            "no usable line", where, "run scripts/audit_ocr.py on it, or choose another data.charset"
+        )
+    return kept
+
+
+def split_by_text(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """80/20 by what the lines say, so that no text is both trained on and validated."""
+    held = [zlib.crc32(line.text.encode()) % VAL_SHARE == 0 for line in lines]
+    train = [line for line, out in zip(lines, held, strict=True) if not out]
+    return train, [line for line, out in zip(lines, held, strict=True) if out]

@@ -1,0 +1,86 @@
+"""Images of lines as the recogniser sees them: grey, one height, dark ink on light ground."""
+
+import io
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from shared.errors import ImageError
+
+MIN_WIDTH, MAX_WIDTH = 16, 8192
+MAX_PIXELS = 50_000_000  # no line crop is larger; a decoder allocates what a header claims
+MIN_SIDE = 3
+TALLEST = 3  # height over width: one letter with its subscripts may stand tall, a line does not
+
+
+def read_line(path: str | Path, height: int) -> np.ndarray:
+    """The line in an image file, as `prepare` leaves it; ImageError names what cannot be read."""
+    try:
+        return prepare(decode(Path(path).read_bytes()), height)
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror}") from error
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def decode(data: bytes) -> np.ndarray:
+    """An image file's bytes -> uint8 (H, W): any depth, CMYK, palettes; transparency becomes white, EXIF turns it."""
+    if not data:
+        raise ImageError("empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
+            image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(f"{image.width} x {image.height} pixels")
+        return grey(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("far too many pixels") from error
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them stumble on
+        raise ImageError(f"not an image, or a damaged one ({type(error).__name__})") from error
+
+
+def grey(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith(("I", "F")):
+        deep = np.asarray(image, np.float64)
+        low, high = deep.min(), deep.max()
+        return ((deep - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return np.asarray(image.convert("RGB" if image.mode == "CMYK" else image.mode).convert("L"))
+
+
+def prepare(image: np.ndarray, height: int, min_width: int = MIN_WIDTH) -> np.ndarray:
+    """A grey uint8 image (H, W) -> uint8 (`height`, W'), contrast stretched, at least `min_width` wide.
+
+    Raises ImageError for what is too small, too long or too tall to be one line.
+    """
+    rows, columns = image.shape
+    if min(rows, columns) < MIN_SIDE:
+        raise ImageError(f"{columns} x {rows} pixels hold no line")
+    if rows > TALLEST * columns:
+        raise ImageError(f"{columns} x {rows} pixels stand upright: turn the line by 90 degrees")
+    width = max(min_width, round(columns * height / rows))
+    if width > MAX_WIDTH:
+        raise ImageError(f"{columns} x {rows} pixels are too long for one line")
+    interpolation = cv2.INTER_AREA if rows > height else cv2.INTER_CUBIC
+    return stretch(cv2.resize(image, (width, height), interpolation=interpolation))
+
+
+def stretch(line: np.ndarray) -> np.ndarray:
+    """Ground to 255 and ink to 0, whichever of the two is the darker one; an even image becomes white.
+
+    The ground is what most pixels are; low contrast and light-on-dark lines then look like any other.
+    """
+    low, ground, high = np.percentile(line, (1, 50, 99))
+    if high - low < 4:
+        return np.full_like(line, 255)
+    span = line.astype(np.float32)
+    span = (high - span if ground - low < high - ground else span - low) * (255 / (high - low))
+    return span.clip(0, 255).astype(np.uint8)

@@ -1,0 +1,84 @@
+"""Reads line images with an exported network: ONNX Runtime only, no training framework."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+
+from shared.errors import UserError
+from shared.ocr import ctc
+from shared.ocr.batch import STRIDE, stack
+from shared.ocr.charset import Charset
+
+PIECE = 640  # pixels: longer lines are cut between letters and read piece by piece
+Decode = Callable[[np.ndarray], tuple[list[int], float]]
+
+
+class Reading(NamedTuple):
+    """Text of a line, and the mean probability of its characters."""
+
+    text: str
+    score: float
+
+
+class Reader:
+    """`model` is an exported file or its bytes: inputs `image` uint8 (N, 1, height, W) and `width` (N,), output logits.
+
+    The charset travels in the file's metadata. `decode` turns the logits (T, classes) of a line into classes.
+    """
+
+    def __init__(self, model: str | Path | bytes, threads: int = 1, decode: Decode = ctc.greedy) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = threads, 3
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            self.session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            facts = json.loads(self.session.get_modelmeta().custom_metadata_map["trainyard"])
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            where = "checkpoint" if isinstance(model, bytes) else str(model)
+            raise UserError("not an exported recogniser", where, "make one with export.py") from error
+        self.charset, self.height = Charset(facts["characters"], facts["script"]), facts["height"]
+        self.decode = decode
+
+    def read(self, lines: Sequence[np.ndarray], batch_size: int = 16) -> list[Reading]:
+        """Prepared lines, uint8 (height, W) each, in any order of widths."""
+        pieces = [(index, piece) for index, line in enumerate(lines) for piece in cut(line)]
+        order = sorted(range(len(pieces)), key=lambda i: pieces[i][1].shape[1])
+        read: dict[int, tuple[str, float]] = {}
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            read |= zip(chosen, self._read_batch([pieces[i][1] for i in chosen]), strict=True)
+        parts: list[list[tuple[str, float]]] = [[] for _ in lines]
+        for i, (index, _) in enumerate(pieces):
+            parts[index].append(read[i])
+        return [join(each) for each in parts]
+
+    def _read_batch(self, lines: list[np.ndarray]) -> list[tuple[str, float]]:
+        widths = np.array([line.shape[1] for line in lines], np.int64)
+        logits = self.session.run(None, {"image": stack(lines), "width": widths})[0]
+        found = [
+            self.decode(scores[: -(-width // STRIDE)]) for scores, width in zip(logits, widths, strict=True)
+        ]
+        return [(self.charset.decode(classes), score) for classes, score in found]
+
+
+def cut(line: np.ndarray) -> list[np.ndarray]:
+    """A line longer than PIECE in pieces, cut where there is least ink, in the widest such gap."""
+    if line.shape[1] <= PIECE:
+        return [line]
+    ink = (255.0 - line[:, PIECE // 2 : PIECE]).sum(0)
+    clean = ink <= ink.min() + 255
+    runs = np.split(np.arange(len(clean)), np.flatnonzero(np.diff(clean)) + 1)
+    widest = max((run for run in runs if clean[run[0]]), key=len)
+    at = PIECE // 2 + int(widest[len(widest) // 2])
+    return [line[:, :at], *cut(line[:, at:])]
+
+
+def join(parts: Sequence[tuple[str, float]]) -> Reading:
+    texts = [text for text, _ in parts]
+    total = sum(len(text) for text in texts)
+    score = sum(score * len(text) for text, score in parts) / total if total else 0.0
+    return Reading("".join(texts), score)

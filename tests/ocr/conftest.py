@@ -1,0 +1,21 @@
+"""Fonts and charsets that the tests of shared/ocr share."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.ocr.charset import Charset
+from shared.ocr.fonts import Font, find_fonts
+
+FONTS = Path(__file__).resolve().parents[2] / "assets" / "fonts" / "khmer"
+WORDS = Path(__file__).resolve().parents[2] / "assets" / "words" / "khmer.txt.gz"
+
+
+@pytest.fixture(scope="session")
+def khmer() -> Charset:
+    return Charset.load("khmer")
+
+
+@pytest.fixture(scope="session")
+def fonts() -> list[Font]:
+    return find_fonts(FONTS, "កខគ")

@@ -1,0 +1,63 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.ocr.ctc import NGram, beam_search, greedy, log_softmax
+
+
+def logits(path: list[int], classes: int = 4) -> np.ndarray:
+    return 9.0 * np.eye(classes)[path]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ([0, 1, 1, 0, 1, 2], [1, 1, 2]),
+        ([1, 1, 1], [1]),
+        ([0, 0], []),
+        ([1, 0, 1], [1, 1]),
+        ([3, 2, 2], [3, 2]),
+    ],
+)
+def test_repeats_merge_unless_a_blank_stands_between(path, text):
+    assert greedy(logits(path))[0] == text
+    assert beam_search(logits(path)) == text
+
+
+def test_the_score_is_the_mean_probability_of_what_was_read():
+    scores = np.log(np.array([[0.2, 0.8], [0.9, 0.1], [0.4, 0.6]]))
+    assert greedy(scores) == ([1, 1], pytest.approx(0.7))
+    assert greedy(np.log([[0.9, 0.1]])) == ([], 0.0)
+
+
+def likeliest(scores: np.ndarray) -> tuple[int, ...]:
+    """The label of largest probability, by trying every path."""
+    totals: dict[tuple[int, ...], float] = {}
+    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
+        label = tuple(c for c, _ in itertools.groupby(path) if c)
+        totals[label] = totals.get(label, 0) + np.exp(sum(s[c] for s, c in zip(scores, path, strict=True)))
+    return max(totals, key=totals.get)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_wide_beam_finds_the_likeliest_label(seed):
+    scores = log_softmax(np.random.default_rng(seed).normal(0, 1.5, (5, 3)))
+    assert tuple(beam_search(scores, width=1000, threshold=0)) == likeliest(scores)
+
+
+def test_a_beam_sees_what_the_best_path_misses():
+    scores = np.log(np.array([[0.4, 0.35, 0.25], [0.4, 0.35, 0.25]]))
+    assert greedy(scores)[0] == []
+    assert beam_search(scores) == [1]
+
+
+def test_the_language_model_decides_between_equals():
+    model = NGram([[1, 2, 3]] * 50 + [[1, 3, 2]], order=3)
+    assert model((1,), 2) > model((1,), 3) > model((1,), 9)
+    scores = np.log(np.array([[0.02, 0.96, 0.01, 0.01], [0.02, 0.02, 0.47, 0.49]]))
+    assert beam_search(scores) == [1, 3]
+    assert beam_search(scores, language=model) == [1, 2]

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.data.draws import SampleKey, keyed_generator
+from shared.ocr.batch import STRIDE, frames_needed, pad_lines
+from shared.ocr.degrade import Degrade, compose_clear, pad
+from shared.ocr.fonts import open_font
+from shared.ocr.lines import GeneratedLines
+from shared.ocr.normalise import fold
+from shared.ocr.text import LineText
+from tests.ocr.conftest import FONTS
+
+BLUR = {"GaussianBlur": {"sigma_limit": [0.5, 2.0], "p": 0.5}, "GaussNoise": {"p": 0.5}}
+
+
+@pytest.fixture(scope="module")
+def lines(khmer, fonts):
+    text = LineText(["កម្ពុជា", "សាលា", "ទឹក"], "khmer")
+    degrade = Degrade(BLUR, (40, 255))
+    return GeneratedLines(
+        200, text, fonts, khmer, degrade, purpose="test", seed=3, height=32, max_length=30, first_length=6
+    )
+
+
+def test_a_line_depends_on_seed_epoch_and_index_alone(lines):
+    first = lines[SampleKey(1, 5)]
+    lines[SampleKey(0, 9)]
+    again = lines[SampleKey(1, 5)]
+    assert np.array_equal(first["image"], again["image"]) and first["text"] == again["text"]
+    assert not np.array_equal(first["image"], lines[SampleKey(2, 5)]["image"])
+
+
+def test_lines_are_ready_to_train_on(lines, khmer):
+    for index in range(40):
+        line = lines[SampleKey(5, index)]
+        assert line["image"].shape[0] == 32 and line["image"].dtype == np.uint8
+        assert khmer.decode(line["label"]) == line["text"] == fold(line["text"], "khmer")
+        assert line["image"].shape[1] // STRIDE >= frames_needed(line["label"])
+        assert np.ptp(line["image"]) > 100, "ink must be seen"
+
+
+def test_early_epochs_have_short_lines(lines):
+    early = [len(lines[SampleKey(0, i)]["text"]) for i in range(60)]
+    late = [len(lines[SampleKey(9, i)]["text"]) for i in range(60)]
+    assert np.mean(early) < 0.7 * np.mean(late)
+
+
+def test_some_lines_are_clear_and_the_share_is_kept(lines):
+    groups = [lines[SampleKey(2, i)]["group"] for i in range(120)]
+    assert 0.15 < 1 - np.mean(groups) < 0.45
+
+
+def test_a_font_is_never_asked_for_what_it_lacks(khmer):
+    siemreap = open_font(str(FONTS / "Siemreap_400Regular.ttf"))
+    text = LineText(["Az", "ទឹក"], "khmer", phrase_share=0)
+    lines = GeneratedLines(
+        50, text, [siemreap], khmer, Degrade({}, (90, 200)), purpose="t", seed=0, height=32, max_length=12
+    )
+    assert not [i for i in range(50) if "A" in lines[SampleKey(0, i)]["text"]]
+
+
+def test_batches_are_padded_with_paper(lines):
+    samples = [lines[SampleKey(0, i)] for i in range(5)]
+    batch = pad_lines(samples)
+    widest = max(sample["image"].shape[1] for sample in samples)
+    assert batch["image"].shape == (5, 1, 32, -(-widest // STRIDE) * STRIDE)
+    for row, sample in enumerate(samples):
+        width = batch["width"][row]
+        assert np.array_equal(batch["image"][row, 0, :, :width], sample["image"])
+        assert (batch["image"][row, 0, :, width:] == 255).all()
+        assert batch["label"][row, : batch["label_length"][row]].tolist() == sample["label"]
+
+
+@given(st.lists(st.integers(1, 3), max_size=12))
+def test_frames_needed_is_the_shortest_path(label):
+    path: list[int] = []
+    for character in label:
+        if path and path[-1] == character:
+            path.append(0)
+        path.append(character)
+    assert frames_needed(label) == len(path)
+
+
+def test_clear_lines_are_dark_on_light():
+    ink = np.zeros((40, 100), np.uint8)
+    ink[10:30, 20:80] = 255
+    line = compose_clear(ink, keyed_generator(0, "test"))
+    assert np.median(line) > 200 and line.min() < 80
+
+
+def test_margins_can_cut_into_the_line():
+    ink = np.full((40, 100), 255, np.uint8)
+    shapes = [pad(ink, keyed_generator(0, "test", index=i), -0.04, 0.5).shape for i in range(200)]
+    assert min(h for h, _ in shapes) < 40 < max(h for h, _ in shapes)
+
+
+@pytest.mark.parametrize("contrast", [(30, 30), (255, 255)])
+def test_contrast_is_kept(contrast):
+    ink = np.zeros((40, 200), np.uint8)
+    ink[5:35, 20:180] = 255
+    for index in range(20):
+        line = Degrade({}, contrast)(ink, keyed_generator(0, "test", index=index))
+        assert np.ptp(line) >= 0.5 * contrast[0]
