@@ -70,9 +70,8 @@ def test_running_out_of_memory_loses_nothing(tmp_path):
     assert task.global_step == 2 * STEPS
     (event,) = events(tmp_path / "a")
     assert (event["kind"], event["step"]) == ("out_of_memory", 3)
-    assert event["message"].startswith(
-        "out of memory with 8 samples at once; going on with 4 x 2 accumulation"
-    )
+    assert event["message"].startswith("out of memory with 8 samples at once")
+    assert event["message"].endswith("now 8 = 4 x 2 accumulation x 1 device")
     assert task.rails.batching.effective == BATCH
 
 
@@ -97,7 +96,7 @@ def test_auto_finds_what_fits_and_leaves_no_trace(tmp_path):
     task = fit(tmp_path / "a", callbacks=[MemoryLimit(5)], probe_memory=True)
     expected = fit(tmp_path / "b", batching=Batching(BATCH, micro_limit=4))
     (event,) = events(tmp_path / "a")
-    assert event["message"] == "micro_batch_size=auto: 4 samples fit at once, x 2 accumulation"
+    assert event["message"] == "micro_batch_size=auto: 8 = 4 x 2 accumulation x 1 device"
     assert task.rails.batching.micro == 4
     assert equal(task.state_dict(), expected.state_dict())
 
