@@ -1,4 +1,4 @@
-"""Exceptions with a meaning: what a user can mend (one `error:` line, exit code 2), what stops a run, what is no image."""
+"""Exceptions with a meaning: a mendable mistake (one `error:` line, exit code 2), the end of a run, no image."""
 
 
 class UserError(Exception):
