@@ -27,10 +27,10 @@ train: .venv/ready  ## Train PROJECT (default: imagenet_resnet) with ARGS
 	@$(BIN)/python projects/$(PROJECT)/train.py $(ARGS)
 
 test: .venv/ready lint  ## Set up and run all tests but the slow ones and those that need a GPU
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: .venv/ready  ## Run the slow tests too (minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not gpu'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m 'not gpu'
 
 lint: .venv/ready  ## Check style and the types of shared/policy
 	@$(BIN)/ruff format --check --quiet . || { echo "error: files are not formatted: run 'make format'" >&2; exit 1; }
@@ -42,7 +42,7 @@ format: .venv/ready  ## Format the code
 	@$(BIN)/ruff check --fix .
 
 bench: .venv/ready  ## Run the benchmarks of scripts/bench (minutes; prints ratios)
-	@for script in input_pipeline train_step; do $(BIN)/python scripts/bench/$$script.py || exit 1; done
+	@for script in input_pipeline train_step speaker_eval speaker_step; do $(BIN)/python scripts/bench/$$script.py || exit 1; done
 
 clean:  ## Remove .venv and caches; runs/ and data/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's code, whatever else is installed
 
+from shared.errors import UserError
 from shared.runs.cli import main, print_json
 
 DESCRIPTION = """
@@ -15,6 +16,7 @@ nothing in a checkpoint is ever executed.
   python scripts/diagnose.py runs/imagenet_resnet/2026-11-20_10-00-00
   python scripts/diagnose.py checkpoints/epoch_610.pt
   python scripts/diagnose.py train.log --json
+  python scripts/diagnose.py replay RUN/nonfinite/step_30.pt      run a saved poisoned step again
 
 Codes: lr_restart, lr_jump_unplanned, non_finite, metric_frozen, overfitting, confidence_vs_accuracy,
 plateau, worse_than_trivial, flat_zero_metric, foreign_checkpoint, duplicate_log_lines, throughput_drop,
@@ -26,7 +28,16 @@ def run(args: argparse.Namespace) -> int:
     from shared.runs.diagnosis.diagnose import as_json, as_text, diagnose
     from shared.runs.diagnosis.finding import exit_code
 
-    findings = diagnose(args.path, args.pattern)
+    if args.path[0] == Path("replay") and len(args.path) == 2:
+        from shared.runs.diagnosis.replay import replay
+
+        findings = replay(args.path[1], args.checkpoint)
+    elif len(args.path) == 1:
+        findings = diagnose(args.path[0], args.pattern)
+    else:
+        raise UserError(
+            "one path at a time", " ".join(map(str, args.path)), "or: diagnose.py replay STEP_FILE"
+        )
     if args.json:
         print_json(as_json(findings))
     else:
@@ -38,7 +49,16 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=__doc__, epilog=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("path", type=Path, metavar="RUN|CHECKPOINT|FOLDER|LOG")
+    made.add_argument(
+        "path",
+        type=Path,
+        nargs="+",
+        metavar="WHAT",
+        help="a run folder, a checkpoint, a folder of them or a log; or: replay STEP_FILE",
+    )
+    made.add_argument(
+        "--checkpoint", type=Path, help="for replay: weights, where the step's own were not kept"
+    )
     made.add_argument(
         "--pattern", metavar="REGEX", help="for text logs: named groups, (?P<epoch>...) among them"
     )

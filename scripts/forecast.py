@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     request = Request(
         metric=args.metric, target=args.target, until=args.until, schedule=args.schedule, plan=args.plan,
-        events=tuple(args.event), patience=args.patience, seed=args.seed,
+        events=tuple(args.event), patience=args.patience, minutes_per_epoch=args.minutes_per_epoch,
+        seed=args.seed,
         **({"library": args.library} if args.library else {}),
     )  # fmt: skip
     made = forecast(read_run(args.run, args.pattern), request)
@@ -58,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--event", type=int, action="append", default=[], metavar="EPOCH",
                       help="something else changes here: image size, mixup off (may be repeated)")  # fmt: skip
     made.add_argument("--patience", type=int, help="early-stopping patience to check (default: the run's)")
+    made.add_argument(
+        "--minutes-per-epoch", type=float, metavar="N", help="for the hours (default: the run's own)"
+    )
     made.add_argument(
         "--pattern", metavar="REGEX", help="for text logs: named groups, (?P<epoch>...) among them"
     )

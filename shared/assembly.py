@@ -1,5 +1,6 @@
 """Builds the parts of a run from its config, in the order in which they need each other."""
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,11 +14,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.utils.data import DataLoader
 
 from shared import loggers, resume
+from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
 from shared.errors import UserError
@@ -28,6 +31,8 @@ from shared.policy.schedule_base import Schedule
 from shared.preflight import Preflight, inspect
 from shared.run_folder import RunFolder
 from shared.training import Rails, Task
+
+log = logging.getLogger(__name__)
 
 NOTHING = nullcontext()
 
@@ -48,18 +53,22 @@ class Assembly:
     train_loader: DataLoader
     val_loader: DataLoader
     preflight: Preflight
+    backups: Backups | None
 
 
 def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
     """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
-    start = resume.find(cfg, folder)
+    backups = open_backups(cfg, folder)
+    start = resume.find(cfg, folder, backups.restore if backups else None)
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
     model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
     resume.make_room(start, folder)
+    if backups:
+        backups.start()
     trainer = build_trainer(cfg, folder)
-    batching = build_batching(cfg, trainer.world_size)
+    batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
         peak=cfg.optimizer.lr,
@@ -81,6 +90,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,
         start=start,
+        saved=[backups.submit] if backups else [],
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
@@ -91,11 +101,18 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         batching,
         samples,
         folder.path,
-        backup=cfg.backup.url or "none (backup.url=...)",
+        backup=backups.describe() if backups else "none (backup.url=...)",
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
         files=files_kept(trainer, schedule, cfg.monitor.mode),
     )
-    return Assembly(trainer, task, train_loader, val_loader, preflight)
+    return Assembly(trainer, task, train_loader, val_loader, preflight, backups)
+
+
+def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:
+    """The run's backups, if `backup.url` is set; the first rank sees to them."""
+    if cfg.backup.url is None or rank_zero_only.rank:
+        return None
+    return Backups(folder, cfg.project, **cfg.backup)
 
 
 def files_kept(trainer: lightning.Trainer, schedule: Schedule, mode: str) -> int:
@@ -163,11 +180,20 @@ def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Traine
         ) from error
 
 
-def build_batching(cfg: DictConfig, devices: int) -> Batching:
-    """How the optimizer's batch is spread over devices and micro batches."""
+def build_batching(cfg: DictConfig, devices: int, most: int | None = None) -> Batching:
+    """How the optimizer's batch, of at most `most` samples, is spread over devices and micro batches."""
+    effective = cfg.effective_batch_size
+    if most is not None and effective > most >= devices:
+        effective = most - most % devices
+        log.warning(
+            "effective_batch_size: %d is more than the data allow in a batch, %d; trains with %d",
+            cfg.effective_batch_size,
+            most,
+            effective,
+        )
     micro = cfg.micro_batch_size if isinstance(cfg.micro_batch_size, int) else None
     try:
-        return Batching(effective=cfg.effective_batch_size, devices=devices, micro_limit=micro)
+        return Batching(effective=effective, devices=devices, micro_limit=micro)
     except ValueError as error:
         raise UserError(
             str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"
@@ -202,4 +228,7 @@ def workers(setting: int | str, trainer: lightning.Trainer) -> int:
 
 def batches(available: int, limit: int | float) -> int:
     """Batches of an epoch under `trainer.limit_train_batches`: a number, or a share of all."""
+    if limit <= 0:
+        mend = "give a number of batches or a share above 0"
+        raise UserError("steps_per_epoch would be 0", "trainer.limit_train_batches", mend)
     return min(available, limit) if isinstance(limit, int) else max(1, int(available * limit))

@@ -1,10 +1,12 @@
 """Checks of the config before anything is built: each failure names the key and how to mend it."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from shared.cli import ROOT
 from shared.errors import UserError
 
 Rule = tuple[str, Callable[[Any], bool], str]
@@ -32,6 +34,10 @@ RULES: list[Rule] = [
     ("clip_norm", lambda v: v is None or (isinstance(v, int | float) and v > 0), "null or a number above 0"),
     ("resume", lambda v: isinstance(v, str) and v != "", "auto, never or the path of a checkpoint"),
     ("resume_mode", lambda v: v in ("exact", "extend", "weights"), "exact, extend or weights"),
+    ("backup.url", lambda v: v is None or (isinstance(v, str) and v != ""), "null, a folder or a URL"),
+    ("backup.keep", lambda v: _whole(v, 1), "a number of backups from 1"),
+    ("backup.retries", lambda v: _whole(v, 0), "a whole number from 0"),
+    ("backup.wait_minutes", lambda v: isinstance(v, int | float) and v >= 0, "a number of minutes from 0"),
     ("hardware.workers", lambda v: v == "auto" or _whole(v, 0), "auto or a number of processes from 0"),
 ]
 
@@ -42,3 +48,26 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if not holds(value):
             raise UserError(f"{value!r} does not work", key, f"set {wanted}")
+
+
+def check_targets(*nodes: Any, where: str) -> None:
+    """Raise UserError for a config from a file that would run what `conf/` does not name.
+
+    `instantiate` calls whatever `_target_` says; a checkpoint may come from anybody.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "conf").rglob("*.yaml")]
+    known = {target for text in texts for target in re.findall(r"_target_:\s*(\S+)", text)}
+    for target in targets([OmegaConf.to_container(OmegaConf.create(node)) for node in nodes]):
+        if target not in known:
+            raise UserError(f"its config would run {target}", where, "use files of your own runs only")
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every `_target_` inside nested dicts and lists."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from targets(each)

@@ -33,8 +33,10 @@ def train(file: str) -> None:
         sys.argv[1:], key=lambda word: word not in ("-m", "--multirun")
     )  # argparse wants it first
     project = Path(file).resolve().parent.name
+    begun = []
 
     def task(cfg: DictConfig) -> float:
+        begun.append(cfg)
         from shared.runner import run
 
         try:
@@ -51,7 +53,13 @@ def train(file: str) -> None:
             traceback.print_exc()
         return math.nan  # a failed job of a sweep: the others go on
 
-    _main(task, project)
+    try:
+        _main(task, project)
+    except OSError as error:
+        if begun:
+            raise
+        mend = "choose a folder that can be written"
+        _exit(UserError(f"cannot make {error.filename}: {error.strerror}", "run_dir", mend))
 
 
 def evaluate(file: str) -> None:
@@ -92,6 +100,11 @@ def _main(task: Callable[[DictConfig], Any], project: str) -> None:
     _guard(hydra.main(version_base="1.3", config_path=config, config_name=project)(task), project)
     if "shared.sweep" in sys.modules and (code := sys.modules["shared.sweep"].exit_code()):
         sys.exit(code)
+
+
+def words(file: str, work: Callable[[list[str]], None]) -> None:
+    """Call `work` with the words of the command line; a command of its own beside train and evaluate."""
+    _guard(lambda: work(sys.argv[1:]), Path(file).resolve().parent.name)
 
 
 def _guard(command: Callable[[], Any], project: str) -> None:
@@ -140,9 +153,7 @@ def _explain(error: Exception, project: str) -> UserError:
         r"Could not find '([^']+)'\s+Available options in '[^']+':\s+(.+)", text, re.DOTALL
     ):
         group, _, option = found[1].rpartition("/")
-        options = ", ".join(
-            line.strip() for line in found[2].splitlines() if line.strip() and "Config search" not in line
-        )
+        options = ", ".join(found[2].split("Config search path")[0].split())
         return UserError(f"there is no {group} '{option}'", f"{group}={option}", f"choose one of {options}")
     if isinstance(error, MissingMandatoryValue):
         return UserError("a value is needed", error.full_key, f"give {error.full_key}=...")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.finite import non_finite
+from shared.policy.batching import MicroBatch
 from shared.step import Batch, Gradients, batch_size, cut
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def describe(task: "Task", batch: Batch, step: int, bad: list[str], found: Gradi
         "bad": bad,
         "samples": samples,
         "files": file_names(task.trainer.train_dataloader.dataset, samples),
-        "layer": first_bad_layer(task, batch),
+        "layer": first_bad_layer(task, batch, task.rails.batching.split(batch_size(batch))),
         "parameter": first_bad_gradient(task),
         "loss": [{name: float(mean) for name, mean in means.items()} for _, means in found.parts],
         "micro_batch_size": task.rails.batching.micro,
@@ -81,7 +82,7 @@ def file_names(dataset: Any, samples: list[int]) -> list[str]:
     return [str(dataset.path(index)) for index in samples] if hasattr(dataset, "path") else []
 
 
-def first_bad_layer(task: "Task", batch: Batch) -> str | None:
+def first_bad_layer(task: "Task", batch: Batch, cuts: list[MicroBatch]) -> str | None:
     """Run the batch forward once more and name the first layer that puts out, or is given, NaN or inf."""
     found: list[str] = []
 
@@ -95,7 +96,7 @@ def first_bad_layer(task: "Task", batch: Batch) -> str | None:
     ]
     try:
         with torch.no_grad(), torch.compiler.set_stance("force_eager"):
-            for start, stop, _ in task.rails.batching.split(batch_size(batch)):
+            for start, stop, _ in cuts:
                 task.loss(cut(batch, start, stop))
     finally:
         for hook in hooks:

@@ -29,7 +29,7 @@ def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bo
     try:
         import wandb as client
 
-        settings = client.Settings(init_timeout=30, silent=True)
+        settings = client.Settings(init_timeout=30, silent=True, mode="offline" if offline else "online")
         logger = WandbLogger(
             project=wandb_project,
             entity=entity,

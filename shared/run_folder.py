@@ -54,6 +54,10 @@ class RunFolder:
         self.path = Path(path).resolve()
         self.checkpoints = self.path / "checkpoints"
         self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Take metrics.csv and events.jsonl as they are now."""
         self.metrics = MetricsFile(self.path / "metrics.csv")
         self.events = Events(self.path / "events.jsonl")
 
@@ -78,8 +82,7 @@ class RunFolder:
             link(path, kept / "checkpoints" / path.name)
         for path in (history + checkpoints) * clear:
             path.unlink()
-        if clear:
-            self.metrics = MetricsFile(self.metrics.path)
+        self.reopen()
         return kept
 
     def adopt(self, other: Path, run_id: str) -> None:
@@ -89,7 +92,7 @@ class RunFolder:
             for name in ("metrics.csv", "events.jsonl"):
                 if (other / name).exists():
                     shutil.copy2(other / name, self.path)
-            self.metrics = MetricsFile(self.metrics.path)
+            self.reopen()
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_json(self.path / "summary.json", summary)

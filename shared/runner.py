@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from shared import loggers, logs
 from shared.assembly import Assembly, assemble
+from shared.backup import Backups
 from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
@@ -31,7 +32,7 @@ def run(cfg: DictConfig) -> float:
     logs.adopt_frameworks()
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
-    began = time.time()
+    began, assembly = time.time(), None
     with Interruption() as interruption:
         try:
             check(cfg)
@@ -51,13 +52,22 @@ def run(cfg: DictConfig) -> float:
             raise
         finally:
             interruption.defer()
-            close(folder, summary, began)
+            try:
+                close(folder, summary, began)
+                if assembly and assembly.backups:
+                    finish_backup(assembly.backups, folder, summary, interruption)
+            except OSError as error:
+                mend = "make room, then run the same command again: it goes on from the last checkpoint"
+                raise UserError(f"cannot write: {error.strerror}", str(folder.path), mend) from error
+            finally:
+                print(f"run: {folder.path}", flush=True)
 
 
 def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
     task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
     checkpoint = rails.start.checkpoint
+    summary["backup"] = assembly.backups.report() if assembly.backups else None
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
     summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
     if rails.start.is_over(rails.schedule.epochs):
@@ -77,7 +87,7 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
 
 
 def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
-    """Write what a finished, failed or interrupted run leaves, and name the folder as the last line."""
+    """Write what a finished, failed or interrupted run leaves."""
     summary["seconds"] = round(time.time() - began, 1)
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
@@ -85,9 +95,16 @@ def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
     loggers.finish()
     draw(folder)
     log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    print(f"run: {folder.path}", flush=True)
+
+
+def finish_backup(
+    backups: Backups, folder: RunFolder, summary: dict[str, Any], interruption: Interruption
+) -> None:
+    """Wait for the backup, with all else safely written; one more signal ends the wait."""
+    signals = interruption.count
+    backups.finish(lambda: interruption.count > signals)
+    summary |= {"backup": backups.report(), "events": folder.events.read()}
+    folder.write_summary(summary)
 
 
 def draw(folder: RunFolder) -> None:

@@ -85,7 +85,9 @@ def gradients(task: "Task", batch: Batch) -> Gradients:
         task.before.restore()
         make_room(task)
     average(task)
-    return Gradients(parts, get_total_norm(trained_gradients(task)))
+    scaler = loss_scaler(task)
+    norm = get_total_norm(trained_gradients(task))
+    return Gradients(parts, norm / scaler.get_scale() if scaler else norm)
 
 
 def backward(task: "Task", batch: Batch, cuts: list[MicroBatch]) -> list[tuple[int, Means]] | None:
@@ -173,6 +175,11 @@ def alone(task: "Task") -> AbstractContextManager[None]:
     """Backward without the exchange that DistributedDataParallel would do in each micro batch."""
     wrapper = task.trainer.model
     return wrapper.no_sync() if isinstance(wrapper, DistributedDataParallel) else nullcontext()
+
+
+def loss_scaler(task: "Task") -> torch.amp.GradScaler | None:
+    """What multiplies the loss, and so the gradients, with `trainer.precision=16-mixed`."""
+    return getattr(task.trainer.precision_plugin, "scaler", None)
 
 
 def trained_gradients(task: "Task") -> list[Tensor]:

@@ -152,7 +152,7 @@ class Task(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Cut as before, or the sums would differ in their last bits; with `resume_mode=extend` the config wins."""
-        if self.rails.config.get("resume_mode") != "extend":
+        if self.rails.start.mode != "extend":
             limit = min(checkpoint["micro_batch_size"], self.rails.batching.per_device)
             self.rails.batching = replace(self.rails.batching, micro_limit=limit)
             self.rails.probe_memory = False

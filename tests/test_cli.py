@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from shared.cli import evaluate, train
@@ -40,6 +41,10 @@ def refused(outcome, *words):
         ("resume=/nowhere.ckpt", ["resume", "/nowhere.ckpt"]),
         ("hardware=a100", ["hardware"]),
         ("trainer.max_epochs=[", ["trainer.max_epochs"]),
+        ("trainer.limit_train_batches=0", ["steps_per_epoch", "trainer.limit_train_batches"]),
+        ("callbacks.early_stopping.patience=0", ["patience", "callbacks.early_stopping"]),
+        ("run_dir=/dev/null/run", ["run_dir", "/dev/null/run"]),
+        ("data.train_size=0", ["data.train_size"]),
     ],
 )
 def test_wrong_settings(tiny, override, words):
@@ -129,6 +134,14 @@ def test_evaluate_repeats_the_validation(tiny, command):
 )
 def test_evaluate_refuses(command, arguments, words):
     refused(command(evaluate, "imagenet_resnet", *arguments), *words)
+
+
+def test_evaluate_builds_nothing_that_a_foreign_checkpoint_names(tiny, command, tmp_path):
+    last = tiny("trainer.max_epochs=1").summary["checkpoints"]["last"]
+    foreign = torch.load(last, weights_only=True)
+    foreign["trainyard"]["config"]["data"]["generate"]["_target_"] = "os.system"
+    torch.save(foreign, tmp_path / "foreign.ckpt")
+    refused(command(evaluate, "imagenet_resnet", f"checkpoint={tmp_path / 'foreign.ckpt'}"), "os.system")
 
 
 def test_help_and_config_come_without_heavy_imports():

@@ -35,6 +35,9 @@ class ImageFolderData:
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
     ) -> None:
+        for name, size in (("train_size", train_size), ("val_size", val_size)):
+            if size < 1:
+                raise UserError(f"images of {size} pixels", f"data.{name}", "give a side of 1 or more")
         self.root = Path(root).expanduser()
         self.train_view = TrainView(train_size, tuple(scale), tuple(ratio), augment or {}, seed)
         self.val_view = CenterView(val_size, crop_fraction)

@@ -54,16 +54,14 @@ class Classification(Task):
     def mix(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Each image with its neighbour in the batch, and the targets (N, classes) in the same proportion.
 
-        Drawn from (seed, step), so that a resumed run mixes as the uninterrupted one.
+        Drawn from torch's generator on the processor, whose state checkpoints hold.
         """
-        draw = torch.Generator().manual_seed(self.rails.seed * 1_000_003 + self.global_step)
-        cut = self.cutmix > 0 and (self.mixup == 0 or torch.rand((), generator=draw).item() < 0.5)
-        alpha = torch.full((2,), self.cutmix if cut else self.mixup)
-        gammas = torch._standard_gamma(alpha, generator=draw)
-        share = (gammas[0] / gammas.sum()).item()
+        cut = self.cutmix > 0 and (self.mixup == 0 or torch.rand(()).item() < 0.5)
+        alpha = self.cutmix if cut else self.mixup
+        share = torch.distributions.Beta(alpha, alpha).sample().item()
         other = image.roll(1, 0)
         if cut:
-            image, share = paste(image, other, share, draw)
+            image, share = paste(image, other, share)
         else:
             image = image.lerp(other, 1 - share)
         target = F.one_hot(label, self.classes).to(image.dtype)
@@ -83,11 +81,11 @@ class Classification(Task):
             metric.reset()
 
 
-def paste(image: Tensor, other: Tensor, share: float, draw: torch.Generator) -> tuple[Tensor, float]:
+def paste(image: Tensor, other: Tensor, share: float) -> tuple[Tensor, float]:
     """Paste a box of `other` that covers about 1 - `share`; returns the images and the share really kept."""
     height, width = image.shape[2:]
     side = (1 - share) ** 0.5
-    y, x = (torch.rand(2, generator=draw) * torch.tensor([height, width])).int().tolist()
+    y, x = (torch.rand(2) * torch.tensor([height, width])).int().tolist()
     top, bottom = max(0, y - int(height * side / 2)), min(height, y + int(height * side / 2))
     left, right = max(0, x - int(width * side / 2)), min(width, x + int(width * side / 2))
     image = image.clone()

@@ -91,6 +91,15 @@ def bare(model: nn.Module, batches: list[dict[str, torch.Tensor]]) -> tuple[floa
 
 def ours(model: nn.Module, batches: list[dict[str, torch.Tensor]], folder: Path) -> tuple[float, float]:
     """One epoch through Lightning with the default callbacks; (wall, processor) seconds."""
+    stopwatch = Stopwatch()
+    fit(model, batches, folder, stopwatch)
+    return stopwatch.wall, stopwatch.cpu
+
+
+def fit(
+    model: nn.Module, batches: list[dict[str, torch.Tensor]], folder: Path, watch: lightning.Callback
+) -> None:
+    """One epoch on the real rails: the default callbacks, and one that watches them."""
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = hydra.compose("imagenet_resnet", overrides=["callbacks.checkpoints=null", f"run_dir={folder}"])
     task = Classification(model, Data(), label_smoothing=0.1)
@@ -107,11 +116,9 @@ def ours(model: nn.Module, batches: list[dict[str, torch.Tensor]], folder: Path)
         monitor="val/top1",
         mode="max",
     )
-    stopwatch = Stopwatch()
-    callbacks = [instantiate(node) for node in cfg.callbacks.values() if node] + [stopwatch]
+    callbacks = [watch, *(instantiate(node) for node in cfg.callbacks.values() if node)]
     settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "max_epochs": 1}
     instantiate(cfg.trainer, **settings, callbacks=callbacks, profiler=Unprofiled()).fit(task, loader)
-    return stopwatch.wall, stopwatch.cpu
 
 
 def compare(name: str, make: Any, batches: list[dict[str, torch.Tensor]], rounds: int, target: float) -> None:

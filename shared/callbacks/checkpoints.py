@@ -108,7 +108,7 @@ class Checkpoints(Checkpoint):
             task.rails.folder.events.add("checkpoint_failed", message, **at, level=logging.ERROR)
             return
         self._report(task)
-        for tell in task.rails.saved:
+        for tell in task.rails.saved if trainer.is_global_zero else []:
             tell(self.records)
 
     def _due(self, trainer: lightning.Trainer, task: Task) -> bool:

@@ -13,7 +13,7 @@ from shared.errors import StoppedNonFinite
 from shared.finite import non_finite, total
 from shared.policy.nonfinite import NonFinitePolicy, SpikeWatch
 from shared.resume import broken, candidates
-from shared.step import Batch, Gradients
+from shared.step import Batch, Gradients, loss_scaler
 from shared.training import Task
 
 SPIKES = {"loss": "loss_spike", "gradient": "grad_spike"}  # what is watched, and the events it makes
@@ -70,6 +70,9 @@ class NonFinite(lightning.Callback):
             self.policy.observe(step, finite=True)
             self._watch(task, step, readings)
             return True
+        task.before.restore()
+        if lower_loss_scale(task, bad):
+            return False
         self._poisoned(task, batch, step, bad or ["values on another rank"], found)
         return False
 
@@ -80,11 +83,10 @@ class NonFinite(lightning.Callback):
                 task.report(SPIKES[name], f"{message} the median {spike.median:.4g}")
 
     def _poisoned(self, task: Task, batch: Batch, step: int, bad: list[str], found: Gradients) -> None:
-        task.before.restore()
         culprit = describe(task, batch, step, bad, found)
         due = self.policy.in_a_row + 1 >= self.policy.skip_limit
         good = newest_good(task) if due else None
-        action = self.policy.observe(step, False, " and ".join(bad), can_roll_back=good is not None)
+        action = self.policy.observe(step, False, ", ".join(bad), can_roll_back=good is not None)
         message = "; ".join([action.reason, *in_words(culprit), *self._keep(task, culprit)])
         task.report(f"non_finite_{action.kind}", message)
         if action.kind == "rollback":
@@ -112,6 +114,19 @@ def read(batch: Batch, found: Gradients) -> dict[str, float]:
     }
     numbers = torch.stack([value.float() for value in values.values()]).tolist()
     return dict(zip(values, numbers, strict=True))
+
+
+def lower_loss_scale(task: Task, bad: list[str]) -> bool:
+    """In fp16 the loss scale is raised until gradients overflow: lower it, as GradScaler does, and think no more of it.
+
+    Unless it is 1 already, or more than the gradient is wrong.
+    """
+    scaler = loss_scaler(task)
+    if scaler is None or not task.trainer.strategy.reduce_boolean_decision(bad == ["gradient"]):
+        return False
+    scale = scaler.get_scale()
+    scaler.update(scale * scaler.get_backoff_factor())
+    return scale > 1
 
 
 def roll_back(task: Task, checkpoint: dict[str, Any]) -> None:

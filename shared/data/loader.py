@@ -34,24 +34,22 @@ def make_loader(
     pin_memory: bool = False,
     prefetch: int = 2,
 ) -> CheckedLoader:
-    """Batches of `dataset`, which maps SampleKeys to samples and may bring its own `collate`, `check` and `lengths`.
+    """Batches of `dataset`, which maps SampleKeys to samples and may bring `collate`, `check`, `lengths` and `sampler`.
 
-    Training shuffles and drops the incomplete last batch; evaluation does neither. `samples_per_epoch` is
-    rounded down to whole batches, so that the stream of virtual epochs loses no sample. `loader.sampler` is
-    the EpochSampler: set the epoch, a resume position or an image size there.
+    Training shuffles and drops the incomplete last batch; evaluation does neither. `samples_per_epoch` is rounded
+    down to whole batches, so that the stream of virtual epochs loses no sample. `loader.sampler` is the EpochSampler,
+    or in training what `dataset.sampler(batch_size over all ranks, ...)` returns, with the same methods: set the
+    epoch, a resume position or an image size there.
     """
+    share = {"rank": rank, "world": world}
     if samples_per_epoch is not None and samples_per_epoch > (whole := batch_size * world):
         samples_per_epoch -= samples_per_epoch % whole
-    sampler = EpochSampler(
-        len(dataset),
-        seed,
-        shuffle=train,
-        samples_per_epoch=samples_per_epoch if train else None,
-        rank=rank,
-        world=world,
-        lengths=getattr(dataset, "lengths", None),
-        batch_size=batch_size,
-    )
+    lengths = {"lengths": getattr(dataset, "lengths", None), "batch_size": batch_size}
+    if train:
+        own = getattr(dataset, "sampler", lambda _, **given: EpochSampler(len(dataset), **lengths, **given))
+        sampler = own(batch_size * world, seed=seed, samples_per_epoch=samples_per_epoch, **share)
+    else:
+        sampler = EpochSampler(len(dataset), seed, shuffle=False, **lengths, **share)
     if batch_size < 1 or (train and batch_size > len(sampler)):
         what = f"a batch of {batch_size} cannot be drawn from {len(sampler)} samples an epoch"
         raise UserError(what, "effective_batch_size", f"choose 1 to {len(sampler)}")

@@ -1,6 +1,6 @@
 """One run as epochs and columns, whoever wrote it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,11 @@ class RunLog:
     def lr(self) -> np.ndarray | None:
         """The learning rate by epoch; the first group's where there are several."""
         return next((c for n, c in self.columns.items() if names.kind(n) == "lr"), None)
+
+    def until(self, last: int) -> "RunLog":
+        """The run as it stood after epoch `last`."""
+        kept = self.epochs <= last
+        return replace(self, epochs=self.epochs[kept], columns={n: c[kept] for n, c in self.columns.items()})
 
     def metric_names(self) -> list[str]:
         return [n for n in self.columns if names.kind(n) not in ("lr", "counter")]

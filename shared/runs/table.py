@@ -1,8 +1,10 @@
 """Rows of numbers from a CSV file of any dialect: bounded memory, no guess left unsaid."""
 
 import csv
+import re
 from array import array
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from shared.errors import UserError
 
 MAX_CELLS = 40_000_000  # 320 MB of float64
 MAX_COLUMNS = 2_000
+CHUNK = 20_000
+NOT_FINITE = re.compile(r"[-+]?(nan|inf(inity)?)", re.I)
 
 
 @dataclass
@@ -39,11 +43,24 @@ def _delimiter(header: str) -> str:
     return max(",;\t|", key=header.count)
 
 
+def _numbers(cells: tuple[str, ...], decimal_comma: bool) -> tuple[np.ndarray, int | None]:
+    """The cells as float64, NaN where empty or no number, and the first that says NaN or Inf in so many words."""
+    try:
+        values = np.fromiter(map(float, [cell or "nan" for cell in cells]), float, len(cells))
+    except ValueError:
+        values = np.array([_number(cell, decimal_comma) for cell in cells])
+    odd = np.flatnonzero(~np.isfinite(values))
+    return values, next((int(i) for i in odd if NOT_FINITE.fullmatch(cells[i].strip())), None)
+
+
 def _number(cell: str, decimal_comma: bool) -> float:
     text = cell.strip()
     if decimal_comma:
         text = text.replace(",", ".")
-    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return np.nan
 
 
 def read_csv(path: Path) -> Table:
@@ -72,36 +89,33 @@ def _read(path: Path, lines) -> Table:
     warnings = []
     if len(set(names)) < len(names):
         warnings.append("column names repeat: the last one of each name is used")
-    cells = [array("d") for _ in names]
+    columns = [array("d") for _ in names]
     bad: dict[str, int] = {}
-    words: set[str] = set()
     limit = MAX_CELLS // len(names)
     rows = ragged = 0
-    for row in csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter):
-        if not row or row == names:  # a header repeated by a resumed run
-            continue
-        if rows == limit:
-            warnings.append(f"only the first {limit:,} rows were read: the file is longer")
+    reader = csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter)
+    while block := list(islice(reader, CHUNK)):
+        chunk = [row for row in block if row and row != names]  # a resumed run repeats its header
+        if rows + len(chunk) > limit:
+            warnings.append(f"only the first {rows:,} rows were read: the file is longer")
             break
-        ragged += len(row) != len(names)
-        for index, name in enumerate(names):
-            cell = row[index] if index < len(row) else ""
-            try:
-                value = _number(cell, delimiter == ";") if cell else np.nan
-            except ValueError:
-                value = np.nan
-                words.add(name)
-            if cell and not np.isfinite(value) and name not in words:
-                bad.setdefault(name, rows)
-            cells[index].append(value)
-        rows += 1
+        wrong = [place for place, row in enumerate(chunk) if len(row) != len(names)]
+        ragged += len(wrong)
+        for place in wrong:
+            chunk[place] = (chunk[place] + [""] * len(names))[: len(names)]
+        for name, column, cells in zip(names, columns, zip(*chunk, strict=True), strict=bool(chunk)):
+            values, first_bad = _numbers(cells, decimal_comma=delimiter == ";")
+            column.frombytes(values.tobytes())
+            if first_bad is not None:
+                bad.setdefault(name, rows + first_bad)
+        rows += len(chunk)
     if ragged:
         warnings.append(f"{ragged} rows have more or fewer cells than the header")
-    columns = {n: np.frombuffer(c) if rows else np.empty(0) for n, c in zip(names, cells, strict=True) if n}
-    return Table(_numeric(path, columns, bad, words), bad, warnings)
+    named = {n: np.frombuffer(c) if rows else np.empty(0) for n, c in zip(names, columns, strict=True) if n}
+    return Table(_numeric(path, named, bad), bad, warnings)
 
 
-def _numeric(path: Path, columns: dict[str, np.ndarray], bad: dict, words: set[str]) -> dict[str, np.ndarray]:
+def _numeric(path: Path, columns: dict[str, np.ndarray], bad: dict[str, int]) -> dict[str, np.ndarray]:
     """Drop the columns that hold words; a file with nothing else is no table."""
     if not len(next(iter(columns.values()))):
         raise UserError("the table has a header and no rows", str(path), "wait for the first epoch to finish")

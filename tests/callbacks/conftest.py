@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
-from torch import Tensor, nn
+from tiny_net import TinyNet
+from torch import Tensor
 
 from projects.imagenet_resnet.task import Classification
 from shared.cli import ROOT
@@ -24,22 +25,10 @@ from shared.cli import train as command_line
 
 SCRIPT = ROOT / "projects/imagenet_resnet/train.py"
 SMALL = [
-    *("model.depth=18", "data.train_size=8", "data.val_size=8", "effective_batch_size=256", "logger=csv"),
+    *("model.depth=18", "data.train_size=8", "data.val_size=8", "effective_batch_size=64", "logger=csv"),
     *("trainer.limit_val_batches=2", "trainer.max_epochs=3", "trainer.log_every_n_steps=1"),
-    *("optimizer=sgd", "optimizer.lr=0.1", "hardware.workers=0"),
+    *("samples_per_epoch=320", "optimizer=sgd", "optimizer.lr=0.1", "hardware.workers=0"),
 ]
-
-
-class TinyNet(nn.Module):
-    """What makes resuming hard, in little: batch statistics, dropout, weights with and without decay."""
-
-    def __init__(self, depth: int, num_classes: int, *options: Any) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
-        self.head = nn.Linear(36, num_classes)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.head(self.body(image).flatten(1))
 
 
 @dataclass
@@ -76,10 +65,10 @@ class Ended:
 def train(tmp_path_factory) -> Callable[..., Ended]:
     """`train(folder, "key=value", ...)` runs the imagenet_resnet project; without a folder, in a new one."""
 
-    def run(folder: Path | None, *overrides: str) -> Ended:
+    def run(folder: Path | None, *overrides: str, network: type = TinyNet) -> Ended:
         folder = folder or tmp_path_factory.mktemp("run")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("projects.imagenet_resnet.model.ResNet", TinyNet)
+            patch.setattr("projects.imagenet_resnet.model.ResNet", network)
             patch.setattr(
                 "shared.runs.report.write_report", lambda folder: None
             )  # a second, and not the matter

@@ -71,7 +71,7 @@ def fit(folder, *, task=None, data=None, epochs=2, callbacks=(), batching=None, 
     torch.manual_seed(1)
     data, task = data or Points(), task or Regression(network())
     batching, trainer = batching or Batching(BATCH), settings.pop("trainer", {})
-    resume, checkpoints = settings.pop("resume", None), settings.pop("checkpoints", True)
+    resume = settings.pop("resume", None)
     cut = {"seed": 3, "world": batching.devices, "samples_per_epoch": settings.pop("samples_per_epoch", None)}
     loader = make_loader(data, batching.per_device, train=True, **cut)
     task.rails = Rails(
@@ -88,8 +88,7 @@ def fit(folder, *, task=None, data=None, epochs=2, callbacks=(), batching=None, 
     )
     standard = [MetricsLog(), RunState(), LRMonitor(), *([NonFinite(**guard)] if guard else [])]
     lightning.Trainer(
-        callbacks=[*standard, *callbacks, *([Checkpoints(10, [], None)] if checkpoints else [])],
-        enable_checkpointing=checkpoints,
+        callbacks=[*standard, *callbacks, Checkpoints(10, [], None)],
         max_epochs=epochs,
         log_every_n_steps=1,
         accelerator="cpu",

@@ -3,7 +3,9 @@
 import lightning
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 
+from shared.callbacks.ema import EMA
 from shared.callbacks.poison import Poison
 from shared.errors import StoppedNonFinite
 from tests.callbacks.small_run import GUARD, STEPS, Points, Regression, equal, events, fit, kinds, network
@@ -37,7 +39,7 @@ def test_a_poisoned_batch_is_skipped_and_named(tmp_path):
     task = fit(tmp_path, data=Points(spoiled=[11]), epochs=1, callbacks=[seen])
     (event,) = events(tmp_path)
     assert event["kind"] == "non_finite_skip"
-    assert "non-finite x and loss and gradient" in event["message"]
+    assert "non-finite x, loss, gradient" in event["message"]
     assert "/data/point-11" in event["message"] and "point-12" not in event["message"]
     assert "the input of model.0" in event["message"]
     step = int(event["message"].split()[1].rstrip(":"))  # 1-based number of the batch
@@ -80,6 +82,27 @@ def test_a_non_finite_gradient_of_a_finite_loss_is_caught(tmp_path):
     assert all(tensor.isfinite().all() for tensor in task.state_dict().values())
 
 
+@pytest.mark.parametrize("scale", [2.0**8, 2.0**24])
+def test_an_overflow_of_the_loss_scale_is_no_alarm(tmp_path, scale):
+    """fp16: the scale comes down step by step; the clipped norm and the logged one are those of the true gradient."""
+
+    def train(name, **trainer):
+        task, seen = Regression(network(norm=False, dropout=0.0)), Recorder()
+        fit(tmp_path / name, task=task, epochs=4, clip_norm=1.0, callbacks=[seen], trainer=trainer)
+        return task, [float(row["step/grad_norm"]) for row in rows(tmp_path / name) if row["step/loss"]]
+
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    half, norms = train("half", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    full, expected = train("full")
+    assert kinds(tmp_path / "half") == []
+    assert all(tensor.isfinite().all() for tensor in half.state_dict().values())
+    if scale == 2.0**8:
+        assert half.global_step == full.global_step
+        assert norms[:3] == pytest.approx(expected[:3], rel=0.02)
+    else:
+        assert 0 < half.global_step < full.global_step and scaler.get_scale() < scale
+
+
 def test_large_finite_inputs_are_no_alarm(tmp_path):
     """Their sum overflows; only a look at the elements tells."""
     data = Points()
@@ -107,6 +130,19 @@ def test_after_three_in_a_row_back_to_the_checkpoint_with_half_the_lr(tmp_path):
     )
     assert "lr_deviation" not in kinds(tmp_path)
     assert "LR x0.5" in events(tmp_path)[-1]["message"]
+
+
+def test_the_averaged_weights_go_back_with_the_others(tmp_path):
+    poison, seen = Poison([STEPS + 2, STEPS + 3, STEPS + 4], "x"), {}
+
+    class Look(EMA):
+        def on_train_batch_end(self, trainer, task, out, batch, batch_idx):
+            super().on_train_batch_end(trainer, task, out, batch, batch_idx)
+            seen[(trainer.current_epoch, batch_idx)] = {k: v.clone() for k, v in self.average.items()}
+
+    fit(tmp_path, callbacks=[poison, Look(0.9)])
+    assert equal(seen[1, 3], seen[0, STEPS - 1])
+    assert not equal(seen[1, 2], seen[0, STEPS - 1])
 
 
 def test_in_the_first_epoch_back_to_the_very_beginning(tmp_path):
@@ -202,3 +238,24 @@ def test_spikes_of_loss_and_gradient_are_events(tmp_path):
     found = events(tmp_path)
     assert {event["kind"] for event in found} == {"loss_spike", "grad_spike"}
     assert all("robust deviations above the median" in event["message"] for event in found)
+
+
+def test_a_whole_run_tells_what_was_poisoned(train):
+    ended = train(
+        None, "experiment=imagenet_resnet_nan", "callbacks.poison.steps=[2]", "trainer.max_epochs=2"
+    )
+    assert (ended.code, ended.summary["status"]) == (0, "completed")
+    assert ended.summary["steps"] == 2 * ended.summary["plan"]["steps_per_epoch"] - 1
+    (message,) = ended.events("non_finite_skip")
+    assert "step 2: non-finite image" in message and "data/digits/train/" in message
+    assert (ended.folder / "nonfinite" / "step_2.pt").exists()
+
+
+def test_a_run_that_gives_up_says_so_and_exits_with_1(train):
+    poison = ["experiment=imagenet_resnet_nan", "callbacks.poison.steps=[1,2,3,4,5]"]
+    ended = train(None, *poison, "callbacks.non_finite.skip_limit=2", "callbacks.non_finite.max_rollbacks=1")
+    assert (ended.code, ended.summary["status"]) == (1, "stopped_non_finite")
+    assert len(ended.events("non_finite_abort")) == 1
+    assert "Traceback" not in ended.said
+    assert ended.said.splitlines()[-1] == f"run: {ended.folder}"
+    assert all(tensor.isfinite().all() for tensor in ended.state()["state_dict"].values())

@@ -99,7 +99,9 @@ def test_every_key_of_the_base_config_is_read():
     )
     base = OmegaConf.to_container(OmegaConf.load(CONF / "base.yaml"))
     keys = [key for key in base if key not in ("defaults", "hydra")]
-    assert [key for key in keys if not re.search(rf"cfg\.{key}\b|config\.{key}\b", code)] == []
+    assert [
+        key for key in keys if not re.search(rf"(cfg|config)\.{key}\b|config\.get\(\"{key}\"\)", code)
+    ] == []
 
 
 def test_flat_option_names():

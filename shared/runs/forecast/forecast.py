@@ -1,12 +1,13 @@
 """The forecast of one run: bands by epoch, restarts, the target, what-ifs, and what cannot be known."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from shared.errors import UserError
 from shared.runs.forecast import bands, options
+from shared.runs.forecast.context import as_fraction, configured_patience, declared_events, doubts
 from shared.runs.forecast.fit import Curve, Fit, fit
 from shared.runs.forecast.plan import Plan, make_plan, past_lr
 from shared.runs.forecast.prior import SHIPPED, LibraryRun, Prior, load_library
@@ -14,7 +15,6 @@ from shared.runs.forecast.scale import Scale
 from shared.runs.restarts import find_restarts
 from shared.runs.runlog import RunLog, best_index
 
-CHANGES = ("image_size", "resolution", "resize", "mixup", "augment", "unfreeze", "change_point")
 LAG_EVIDENCE = 3.0  # log density by which "logged one epoch early" has to win
 
 
@@ -29,6 +29,7 @@ class Request:
     plan: Path | None = None
     events: tuple[int, ...] = ()
     patience: int | None = None
+    minutes_per_epoch: float | None = None
     library: Path = SHIPPED
     seed: int = 0
 
@@ -70,7 +71,10 @@ def forecast(run: RunLog, request: Request, what_ifs: bool = True) -> Forecast:
         raise UserError(
             f"{metric} has {known.sum()} epochs", str(run.path), "a forecast needs 3, a useful one 8"
         )
-    plan = make_plan(run, request.until, request.plan, request.schedule)
+    whole, run = run, run.until(int(run.epochs[known][-1]))
+    values, known = run.columns[metric], np.isfinite(run.columns[metric])
+    plan = make_plan(run, request.until, request.plan, request.schedule, whole)
+    request = replace(request, target=as_fraction(metric, request.target))
     scale = Scale.of(metric, values, mode)
     history = np.full(run.epochs[-1], np.nan)
     history[run.epochs - 1] = scale.error(values)
@@ -79,7 +83,7 @@ def forecast(run: RunLog, request: Request, what_ifs: bool = True) -> Forecast:
     result, lr, lag = _fit_with_lag(run, history, plan, events, library, request.seed)
     factors = bands.widening(library)
     made = _assemble(run, metric, mode, scale, result, lr, plan, lag, factors, request.seed)
-    made.warnings = _doubts(run, metric, known, lr, events, made)
+    made.warnings = doubts(whole, metric, known, lr, events, made)
     options.add_target(made, request, result, factors, scale)
     options.add_milestones(made, result, factors, scale, request)
     options.add_early_stopping(made, request.patience or configured_patience(run))
@@ -163,49 +167,3 @@ def _restarts(made: Forecast, paths: np.ndarray) -> list[dict]:
             }
         )
     return found
-
-
-def declared_events(run: RunLog) -> list[int]:
-    """Epochs of the run's own events that change what is measured, not just how fast it is learned."""
-    events = run.summary.get("events")
-    found = [e for e in events if isinstance(e, dict)] if isinstance(events, list) else []
-    marked = [e for e in found if any(change in str(e.get("kind", e.get("name"))) for change in CHANGES)]
-    return [e["epoch"] for e in marked if isinstance(e.get("epoch"), int) and e["epoch"] > 1]
-
-
-def configured_patience(run: RunLog) -> int | None:
-    callbacks = run.config.get("callbacks")
-    stopping = callbacks.get("early_stopping") if isinstance(callbacks, dict) else None
-    patience = stopping.get("patience") if isinstance(stopping, dict) else run.config.get("patience")
-    return patience if isinstance(patience, int) and patience > 0 else None
-
-
-def _doubts(
-    run: RunLog, metric: str, known: np.ndarray, lr: np.ndarray, events: tuple, made: Forecast
-) -> list[str]:
-    """What the numbers cannot tell, said plainly."""
-    doubts = list(run.warnings)
-    last = made.last_epoch
-    if metric in run.first_bad:
-        doubts.append(
-            f"{metric} is not finite from epoch {run.first_bad[metric]}: run scripts/diagnose.py first"
-        )
-    if not known[-1]:
-        doubts.append(f"{metric} is missing in the last {int(np.argmax(known[::-1]))} epochs")
-    if known.sum() < 8:
-        doubts.append(f"only {known.sum()} epochs to go on: this is mostly what other runs did")
-    past = lr[:last]
-    if run.lr is None:
-        doubts.append("no learning rate in the log: gains from annealing cannot be foreseen")
-    elif past.min() > 0.5 * past.max() and len(lr) > last and lr[last:].min() < 0.3 * past.max():
-        doubts.append(
-            "the learning rate has not fallen yet: the gain from annealing is taken from other runs"
-        )
-    if len(lr) > 2 * last:
-        doubts.append(f"beyond epoch {2 * last} forecasts were 2 to 3 points too good on runs that ended")
-    doubts += [f"something else changes at epoch {e}: its effect is unknown" for e in events if e > last]
-    if made.lag:
-        doubts.append(
-            "the learning rate is logged one epoch early (after the scheduler's step): shifted back"
-        )
-    return doubts

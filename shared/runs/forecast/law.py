@@ -59,16 +59,19 @@ def curve(theta: np.ndarray, clock: Clock) -> np.ndarray:
 
 
 def _noise(value: np.ndarray, clock: Clock) -> np.ndarray:
-    """The last two terms of the law, shape (walkers, steps); the noise starts in equilibrium."""
-    target = (value[:, NOISE] * clock.rate ** value[:, POWER]).T.copy()
-    follow = -np.expm1(-value[:, RATE] * clock.rate * clock.stride).T.copy()
-    noise = np.empty_like(target)
-    level = target[0]
-    for step in range(len(target)):
-        level = level + (target[step] - level) * follow[step]
-        noise[step] = level
-    rise = np.diff(noise, axis=0, prepend=noise[:1]).clip(min=0)
-    return (noise + value[:, SHOCK, 0] * rise).T
+    """The last two terms of the law, shape (walkers, steps); the noise starts in equilibrium.
+
+    The recursion is summed in logarithms: with c_t = log(b r_t^g (1 - exp(-k r_t))) + k S_t,
+    log n_t = log(sum of exp(c) up to t) - k S_t.
+    """
+    with np.errstate(divide="ignore"):
+        target = np.log(value[:, NOISE]) + value[:, POWER] * np.log(clock.rate)
+        follow = np.log(-np.expm1(-value[:, RATE] * clock.rate * clock.stride))
+    follow[:, 0] = 0.0
+    time = value[:, RATE] * clock.progress
+    noise = np.exp(np.logaddexp.accumulate(target + follow + time, axis=1) - time)
+    rise = np.diff(noise, axis=1, prepend=noise[:, :1]).clip(min=0)
+    return noise + value[:, SHOCK] * rise
 
 
 def spread(theta: np.ndarray, clock: Clock) -> np.ndarray:

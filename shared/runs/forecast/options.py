@@ -88,7 +88,8 @@ def add_early_stopping(made: "Forecast", patience: int | None) -> None:
 
 def add_what_ifs(made: "Forecast", result: Fit, factors: dict, scale: Scale, request: "Request") -> None:
     """The table of other learning rates from here on: their end, best metric, epochs, hours, chance of the target."""
-    hours = hours_per_epoch(made)
+    minutes = request.minutes_per_epoch
+    hours = hours_per_epoch(made) if minutes is None else minutes / 60
     for name, lr in alternatives(made.lr, made.last_epoch):
         paths = _metric_paths(result, lr, made.last_epoch, factors, scale, request.seed)
         ends = np.quantile(paths[:, -1], [0.1, 0.5, 0.9])

@@ -46,8 +46,13 @@ def past_lr(run: RunLog) -> np.ndarray | None:
     return np.interp(np.arange(1, run.epochs[-1] + 1), run.epochs[known], lr[known])
 
 
-def make_plan(run: RunLog, until: int | None, file: Path | None, words: str | None) -> Plan:
-    """The best-founded plan there is; `until` wins over what the plan itself says of its length."""
+def make_plan(
+    run: RunLog, until: int | None, file: Path | None, words: str | None, whole: RunLog | None = None
+) -> Plan:
+    """The best-founded plan there is; `until` wins over what the plan itself says of its length.
+
+    `whole`: the log that `run` is the measured part of; rates it holds beyond that are a plan too.
+    """
     last = int(run.epochs[-1])
     if until is not None and not last < until <= MAX_UNTIL:
         raise UserError(
@@ -59,6 +64,9 @@ def make_plan(run: RunLog, until: int | None, file: Path | None, words: str | No
         return _from_file(file, past, last, until)
     if words is not None:
         return _from_words(words, past, length or 2 * last)
+    ahead = past_lr(whole) if whole is not None else None
+    if ahead is not None and len(ahead) > last and (until is None or until <= len(ahead)):
+        return Plan(ahead[:until], "the log's own later rows", True)
     built = _from_config(run, length)
     if built is not None:
         return built

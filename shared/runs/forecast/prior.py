@@ -12,9 +12,7 @@ from shared.runs.forecast.law import NAMES, SIZE
 
 SHIPPED = Path(__file__).parents[1] / "library" / "library.json"
 BANDWIDTH = 0.4
-SAME_RECIPE = (
-    20.0  # a run at the same peak learning rate is taken as the same recipe: it counts this much more
-)
+SAME_RECIPE = 40.0  # how much more a run at the same peak learning rate counts: it is the same recipe
 VAGUE = np.log([0.35, 0.3, 0.6, 0.4, 0.65, 4.0, 0.1, 0.1, 0.01, 0.03])
 VAGUE_SD = np.array([0.6, 0.7, 0.5, 0.6, 0.3, 1.0, 0.9, 0.8, 0.7, 0.7])
 

@@ -10,6 +10,7 @@ def rivals(error: np.ndarray, until: int) -> dict[str, float]:
     slope, base = np.polyfit(np.log(epoch), error, 1)
     return {
         "last value": float(error[-1]),
+        "last 8, straight on": float(np.polyval(np.polyfit(epoch[-8:], error[-8:], 1), until)),
         "log fit": float(slope * np.log(until) + base),
         "parametric": _parametric(epoch, error, float(until)),
     }

@@ -1,0 +1,1 @@
+"""Speaker recognition on VoxCeleb; synthetic speech as the embedded default."""

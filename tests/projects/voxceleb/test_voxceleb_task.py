@@ -1,0 +1,197 @@
+"""The whole project on a few seconds of speech: training, its log, evaluation, prediction, resuming, refusals."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from projects.voxceleb.losses import AAMSoftmax
+from projects.voxceleb.model import ResNetSE34V2
+from projects.voxceleb.predict import main as predict
+from projects.voxceleb.task import SpeakerVerification
+from projects.voxceleb.utterances import SpeakerTuples
+from shared.cli import evaluate, train, words
+from tests.conftest import rows
+
+SMALL = [
+    "model.n_mels=40",
+    "model.embedding=16",
+    "model.widths=[8,8,16,16]",
+    "model.blocks=[1,1,1,1]",
+    "logger=csv",
+]
+SMALL += [
+    "data.generate=null",
+    "data.max_frames=40",
+    "effective_batch_size=3",
+    "trainer.max_epochs=2",
+    "hardware=cpu",
+]
+
+
+@pytest.fixture
+def run(command, speech, tmp_path):
+    def train_small(*overrides):
+        root = f"data.root={speech}"
+        return command(train, "voxceleb", *SMALL, root, f"run_dir={tmp_path / 'run'}", *overrides)
+
+    return train_small
+
+
+def say(command, *arguments):
+    """The JSON object that predict.py prints."""
+
+    def entry(script):
+        words(script, predict)
+
+    entry.__name__ = "predict"
+    outcome = command(entry, "voxceleb", *arguments)
+    return json.loads(outcome.out) if outcome.code == 0 else outcome
+
+
+def test_a_run_logs_what_matters_and_its_checkpoint_evaluates_and_predicts(run, command, speech, tmp_path):
+    outcome = run("trainer.log_every_n_steps=2")
+    assert outcome.code == 0 and outcome.summary["status"] == "completed"
+    assert outcome.summary["monitor"]["name"] == "val/eer"
+    last = rows(outcome.run_dir)[-1]
+    for name in ("train/acc", "train/margin_acc", "train/eer", "val/eer", "val/min_dcf", "val/min_dcf_p05"):
+        assert 0 <= float(last[name]) <= 1, name
+    assert (float(last["val/trials"]), float(last["val/targets"])) == (40, 20)
+    assert float(last["data/utilisation"]) == 1
+    assert "use 100.0 % of the utterances" in outcome.out
+    scores = [line.split() for line in (outcome.run_dir / "scores.txt").read_text().splitlines()]
+    assert len(scores) == 40 and sum(target == "1" for _, target, _, _ in scores) == 20
+
+    checkpoint = f"checkpoint={outcome.run_dir / 'checkpoints' / 'last.ckpt'}"
+    found = {}
+    for mode in ("whole", "crops10"):
+        scored = command(evaluate, "voxceleb", checkpoint, f"eval.mode={mode}", "eval.frames=40")
+        found[mode] = json.loads(scored.out.splitlines()[-1])
+    assert found["whole"]["val/eer"] == pytest.approx(float(last["val/eer"]))
+    assert found["crops10"]["val/trials"] == 40 and 0 <= found["crops10"]["val/eer"] <= 1
+    normed = command(evaluate, "voxceleb", checkpoint, "eval.as_norm=5", f"eval.scores={tmp_path / 's.txt'}")
+    assert 0 <= json.loads(normed.out.splitlines()[-1])["val/eer"] <= 1 and (tmp_path / "s.txt").exists()
+    own = json.loads(command(evaluate, "voxceleb", checkpoint, "split=train").out.splitlines()[-1])
+    assert own["samples"] == 24 and own["train/trials"] > 20
+
+    score, _, *names = scores[0]
+    files = [str(speech / "val" / name) for name in names]
+    answer = say(command, "verify", *files, checkpoint)
+    assert answer["score"] == pytest.approx(float(score), abs=1e-4)
+    assert answer["same_speaker"] == (answer["score"] >= answer["threshold"])
+    threshold = torch.load(outcome.run_dir / "checkpoints/last.ckpt", weights_only=True)["state_dict"][
+        "threshold"
+    ]
+    assert answer["threshold"] == pytest.approx(threshold.item()) and threshold != 0
+    voices = f"speakers={tmp_path / 'voices'}"
+    assert say(command, "enroll", "anna", *files, checkpoint, voices)["recordings"] == 2
+    assert say(command, "verify", "anna", files[0], checkpoint, voices)["score"] > answer["score"] - 1e-4
+    assert len(say(command, "embed", files[0], checkpoint)["embeddings"][files[0]]) == 16
+    say(command, "embed", *files, checkpoint, f"out={tmp_path / 'e.npz'}")
+    assert np.load(tmp_path / "e.npz", allow_pickle=False)["embeddings"].shape == (2, 16)
+    for wrong in (["verify", "gone.wav", files[0]], ["enroll", "a/b", files[0]], ["verify", files[0]]):
+        outcome = say(command, *wrong, checkpoint, voices)
+        assert outcome.code == 2 and outcome.err.startswith("error: ")
+
+
+def test_a_batch_beyond_the_speakers_is_capped_and_said(run):
+    outcome = run("effective_batch_size=200", "trainer.max_epochs=1")
+    assert outcome.code == 0
+    assert "200 is more than the data allow in a batch, 6; trains with 6" in outcome.out
+    assert "2 batches of 6 speakers x 2 utterances" in outcome.out
+    assert outcome.summary["steps"] == 2
+
+
+def test_cached_mels_train(run, tmp_path):
+    cache = f"{{_target_: projects.voxceleb.mels.MelCache, folder: {tmp_path / 'mels'}, n_mels: 40}}"
+    assert run(f"data.mel_cache={cache}", "trainer.max_epochs=1").code == 0
+    assert len(list((tmp_path / "mels").rglob("*.npy"))) == 24
+
+
+@pytest.mark.parametrize("loss", ["softmax", "prototypical", "softmax_prototypical"])
+def test_every_loss_trains(run, loss):
+    outcome = run(
+        f"loss={loss}",
+        "trainer.max_epochs=1",
+        "micro_batch_size=2",
+        "data.augment={_target_: projects.voxceleb.augment.Augment}",
+    )
+    assert outcome.code == 0 and 0 <= float(rows(outcome.run_dir)[-1]["train/acc"]) <= 1
+
+
+def test_one_utterance_of_a_speaker_does_for_aam_and_not_for_prototypes(run):
+    outcome = run("loss=prototypical", "data.n_per_speaker=1")
+    assert outcome.code == 2 and "data.n_per_speaker" in outcome.err
+    outcome = run("data.n_per_speaker=1", "trainer.max_epochs=1")
+    assert outcome.code == 0 and "train/eer" not in rows(outcome.run_dir)[-1]
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(run, tmp_path, monkeypatch):
+    overrides = ("task.margin_warmup_epochs=2", "trainer.log_every_n_steps=1")
+    whole = run(*overrides, f"run_dir={tmp_path / 'whole'}")
+    original, steps = SpeakerVerification.loss, iter(range(1, 100))
+
+    def interrupted(self, batch):
+        if next(steps) == 6:  # in the second epoch of four batches
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpeakerVerification, "loss", interrupted)
+        assert run(*overrides).code == 143
+    resumed = run(*overrides)
+    assert resumed.code == 0 and resumed.summary["resumed_from"]
+    assert rows(resumed.run_dir) == rows(whole.run_dir)
+
+
+@pytest.mark.parametrize("poison", [np.nan, 1e20])
+def test_a_poisoned_sample_leaves_weights_and_buffers_finite_and_is_named(run, monkeypatch, poison):
+    original = SpeakerTuples.load
+
+    def load(self, epoch, index):
+        wave = original(self, epoch, index)
+        return wave * poison if index == 5 and epoch == 0 else wave
+
+    monkeypatch.setattr(SpeakerTuples, "load", load)
+    outcome = run()
+    assert outcome.code == 0
+    skipped = [event["message"] for event in outcome.summary["events"] if event["kind"] == "non_finite_skip"]
+    assert len(skipped) == 1 and "00001.wav" in skipped[0]
+    state = torch.load(outcome.run_dir / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert all(tensor.isfinite().all() for tensor in state.values())
+
+
+def test_poisoned_embeddings_are_named_and_not_scored(run, monkeypatch):
+    monkeypatch.setattr(
+        ResNetSE34V2, "pool", lambda self, x: x.mean(2).repeat(1, 2) * (1 if self.training else np.nan)
+    )
+    outcome = run("trainer.max_epochs=1")
+    assert outcome.code == 2 and "16 of 16 embeddings are not finite" in outcome.err and ".wav" in outcome.err
+
+
+def test_the_margin_grows_with_the_steps(run, monkeypatch):
+    seen, original = [], AAMSoftmax.penalise
+    monkeypatch.setattr(
+        AAMSoftmax, "penalise", lambda self, cos: (seen.append(self.warmup), original(self, cos))[1]
+    )
+    run("task.margin_warmup_epochs=1")
+    assert seen == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
+
+
+def test_a_published_network_evaluates_without_its_loss(command, speech, tmp_path):
+    settings = {"n_mels": 40, "embedding": 16, "widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
+    state = {f"__S__.{name}": tensor for name, tensor in ResNetSE34V2(**settings).state_dict().items()}
+    torch.save({**state, "__L__.weight": torch.ones(5, 16)}, tmp_path / "baseline.model")
+    outcome = command(
+        evaluate,
+        "voxceleb",
+        *SMALL[:4],
+        "data.generate=null",
+        f"data.root={speech}",
+        f"checkpoint={tmp_path / 'baseline.model'}",
+    )
+    assert outcome.code == 0, outcome.err
+    assert 0 <= json.loads(outcome.out.splitlines()[-1])["val/eer"] <= 1
