@@ -58,9 +58,6 @@ def configure(project: str, conf: Path, checkpoint: dict[str, Any], given: list[
         fresh = hydra.compose(project, overrides=kept + given)
     if "config" not in state:
         return fresh
-    check_targets(
-        *(state["config"][name] for name in ("data", "model", "task", "trainer")), where="checkpoint"
-    )
     cfg = OmegaConf.create(state["config"])
     touched = {each.lstrip("+~").split("=")[0].split(".")[0].split("/")[0] for each in given}
     touched |= {"trainer"} if "hardware" in touched else set()
