@@ -1,7 +1,9 @@
 """A thread for slow work of which only the newest matters."""
 
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -36,6 +38,8 @@ class Latest(Generic[Item]):
             return self.changed.wait_for(lambda: self.idle, seconds)
 
     def _run(self) -> None:
+        with suppress(AttributeError, OSError):  # Linux: after the threads that train
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         while True:
             with self.changed:
                 self.idle = self.waiting is None
