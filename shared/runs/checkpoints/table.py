@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from shared.errors import UserError
+from shared.runs.checkpoints.content import Checkpoint
 from shared.runs.checkpoints.finite import bad_tensors
 from shared.runs.checkpoints.judge import note, recommend, trends
-from shared.runs.checkpoints.reader import SUFFIXES, Checkpoint, read_checkpoint
+from shared.runs.checkpoints.reader import SUFFIXES, read_checkpoint
 from shared.runs.checkpoints.row import CheckpointTable, Row
 from shared.runs.readers import walk
 
