@@ -103,6 +103,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         folder.path,
         backup=backups.describe() if backups else "none (backup.url=...)",
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
+        probe=task.rails.probe_memory,
         files=files_kept(trainer, schedule, cfg.monitor.mode),
     )
     return Assembly(trainer, task, train_loader, val_loader, preflight, backups)

@@ -1,4 +1,4 @@
-"""What a user can mend, as a single `error:` line and exit code 2; and how a run ends that lost its training."""
+"""Exceptions with a meaning: a mendable mistake (one `error:` line, exit code 2), the end of a run, no image."""
 
 
 class UserError(Exception):

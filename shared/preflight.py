@@ -57,8 +57,12 @@ def inspect(
     backup: str,
     moments: int,
     files: int,
+    probe: bool,
 ) -> Preflight:
-    """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once."""
+    """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once.
+
+    `probe`: the micro batch is still to be found.
+    """
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     parameters, trainable = sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
     checkpoint = 4 * (parameters + trainable * moments)
@@ -74,7 +78,9 @@ def inspect(
         val_samples=samples[1],
         epochs=schedule.epochs,
         steps_per_epoch=schedule.steps_per_epoch,
-        effective_batch=batch_in_words(batching),
+        effective_batch=f"{batching.effective}, at once as many as fit"
+        if probe
+        else batch_in_words(batching),
         schedule=schedule.describe(schedule.total_steps),
         warnings=warnings,
         checkpoint_bytes=checkpoint,

@@ -16,6 +16,7 @@ from torch.nn.utils import get_total_norm
 
 from shared.errors import UserError
 from shared.policy.batching import MicroBatch
+from shared.preflight import batch_in_words
 
 if TYPE_CHECKING:
     from shared.training import Task
@@ -124,8 +125,8 @@ def make_room(task: "Task") -> None:
     if before.micro == 1:
         raise too_large()
     after = task.rails.batching = before.halve()
-    message = f"out of memory with {before.micro} samples at once; going on with {after.micro}"
-    task.report("out_of_memory", f"{message} x {after.accumulation} accumulation, the same batch again")
+    message = f"out of memory with {before.micro} samples at once; the same batch again"
+    task.report("out_of_memory", f"{message}, now {batch_in_words(after)}")
 
 
 def probe(task: "Task", batch: Batch) -> None:
@@ -149,8 +150,7 @@ def probe(task: "Task", batch: Batch) -> None:
     found = task.rails.batching = task.rails.batching.probe(fits)
     task.rails.probe_memory = False
     del moments
-    message = f"micro_batch_size=auto: {found.micro} samples fit at once, x {found.accumulation} accumulation"
-    task.report("micro_batch", message, level=logging.INFO)
+    task.report("micro_batch", f"micro_batch_size=auto: {batch_in_words(found)}", level=logging.INFO)
 
 
 def too_large() -> UserError:

@@ -92,7 +92,7 @@ class SpeakerVerification(Task):
             "trials": float(len(target)),
             "targets": float(target.sum()),
         }
-        self.log_dict({f"val/{name}": value for name, value in found.items()})
+        self.log_dict({f"val/{name}": value for name, value in found.items()}, sync_dist=True)  # ranks agree
         self.write_scores(trials, scores)
 
     def trials(self) -> Trials:

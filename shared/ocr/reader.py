@@ -12,6 +12,7 @@ from shared.errors import UserError
 from shared.ocr import ctc
 from shared.ocr.batch import STRIDE, stack
 from shared.ocr.charset import Charset
+from shared.ocr.text import read_words
 
 PIECE = 640  # pixels: longer lines are cut between letters and read piece by piece
 Decode = Callable[[np.ndarray], tuple[list[int], float]]
@@ -41,6 +42,16 @@ class Reader:
             where = "checkpoint" if isinstance(model, bytes) else str(model)
             raise UserError("not an exported recogniser", where, "make one with export.py") from error
         self.charset, self.height = Charset(facts["characters"], facts["script"]), facts["height"]
+        self.decode = decode
+
+    def search_with(self, words: str | Path, width: int) -> None:
+        """Decode by a beam of `width` hypotheses and a character language model of a word list."""
+        lines = [word for word in read_words(words, False) if not self.charset.missing(word)]
+        model = ctc.NGram([self.charset.encode(word) for word in lines])
+
+        def decode(logits: np.ndarray) -> tuple[list[int], float]:
+            return ctc.beam_search(logits, width, model, weight=0.1, reward=0.2), ctc.greedy(logits)[1]
+
         self.decode = decode
 
     def read(self, lines: Sequence[np.ndarray], batch_size: int = 16) -> list[Reading]:

@@ -41,10 +41,19 @@ class RunLog:
     def metric_names(self) -> list[str]:
         return [n for n in self.columns if names.kind(n) not in ("lr", "counter")]
 
+    @property
+    def monitor(self) -> dict:
+        """`name` and `mode` of the metric that decides, as the summary or, while it runs, the config says; or {}."""
+        for monitor in (self.summary.get("monitor"), self.config.get("monitor")):
+            if isinstance(monitor, dict) and isinstance(monitor.get("name"), str):
+                return monitor
+            if isinstance(monitor, str):
+                return {"name": monitor}
+        return {}
+
     def metric(self, wanted: str | None = None) -> tuple[str, np.ndarray]:
         """The asked-for column, or the monitored one, or the likeliest. UserError when there is none."""
-        monitor = self.summary.get("monitor")
-        declared = monitor.get("name") if isinstance(monitor, dict) else self.config.get("monitor")
+        declared = self.monitor.get("name")
         choice = wanted or (
             declared if declared in self.columns else names.default_metric(list(self.columns))
         )
@@ -57,14 +66,8 @@ class RunLog:
 
     def mode(self, metric: str) -> str:
         """`max` or `min`, as the run declared it or as the metric's name says."""
-        monitor = self.summary.get("monitor")
-        if (
-            isinstance(monitor, dict)
-            and monitor.get("name") == metric
-            and monitor.get("mode") in ("min", "max")
-        ):
-            return monitor["mode"]
-        return names.mode(metric)
+        declared = self.monitor.get("mode") if self.monitor.get("name") == metric else None
+        return declared if declared in ("min", "max") else names.mode(metric)
 
 
 def best_index(values: np.ndarray, mode: str) -> int | None:

@@ -87,8 +87,9 @@ def test_an_overflow_of_the_loss_scale_is_no_alarm(tmp_path, scale):
     """fp16: the scale comes down step by step; the clipped norm and the logged one are those of the true gradient."""
 
     def train(name, **trainer):
-        task, seen = Regression(network(norm=False, dropout=0.0)), Recorder()
+        task, seen = Regression(network(dropout=0.0)), Recorder()
         fit(tmp_path / name, task=task, epochs=4, clip_norm=1.0, callbacks=[seen], trainer=trainer)
+        assert ((seen.states[0]["model.1.running_mean"] == 0).all()) == (task.global_step < 4 * STEPS)
         return task, [float(row["step/grad_norm"]) for row in rows(tmp_path / name) if row["step/loss"]]
 
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)

@@ -1,9 +1,8 @@
 """What of a checkpoint folder can go: a plan first, and never the last good file."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from shared.runs.checkpoints.table import CheckpointTable, Row
+from shared.runs.checkpoints.row import CheckpointTable, Row, disk_bytes
 
 
 @dataclass(frozen=True)
@@ -15,11 +14,9 @@ class Prune:
 
     @property
     def freed(self) -> int:
-        kept = {_inode(row.path) for row, _ in self.keep}
+        kept = disk_bytes([row for row, _ in self.keep])
         return sum(
-            size
-            for inode, size in {_inode(r.path): r.bytes for r, _ in self.delete}.items()
-            if inode not in kept
+            size for file, size in disk_bytes([row for row, _ in self.delete]).items() if file not in kept
         )
 
 
@@ -69,8 +66,3 @@ def carry_out(prune: Prune) -> int:
             row.path.unlink()
             gone += 1
     return gone
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino

@@ -3,45 +3,24 @@
 import hashlib
 import math
 import re
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.errors import UserError
-from shared.runs import names
+from shared.runs.checkpoints.content import Checkpoint
 from shared.runs.checkpoints.finite import bad_tensors
-from shared.runs.checkpoints.reader import SUFFIXES, Checkpoint, read_checkpoint
+from shared.runs.checkpoints.judge import note, recommend, trends
+from shared.runs.checkpoints.reader import SUFFIXES, read_checkpoint
+from shared.runs.checkpoints.row import CheckpointTable, Row
 from shared.runs.readers import walk
 
 _EPOCH_IN_NAME = re.compile(r"(?:epoch|ep|checkpoint|ckpt)[-_=]?0*(\d+)", re.I)
 _METRIC = re.compile(
     r"(^|[._/])(best_)?((val|test|valid|eval)[_/ .]?)?(acc\w*|top.?\d|cer|wer|v?eer|loss|f1\w*)$", re.I
 )
-
-
-@dataclass
-class Row:
-    """One checkpoint. `finite` is None for a file that cannot be read; `same` names a file of equal content."""
-
-    file: str
-    path: Path
-    bytes: int
-    epoch: int | None = None
-    parameters: int | None = None
-    finite: bool | None = None
-    lr: float | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    sha256: str = ""
-    notes: list[str] = field(default_factory=list)
-    layout: int = 0
-
-
-@dataclass
-class CheckpointTable:
-    folder: Path
-    rows: list[Row]
-    recommendation: str = ""
-    trends: list[str] = field(default_factory=list)
+OUR_METRIC = (
+    "trainyard.config.monitor.name",
+    "callbacks.Checkpoints.last_metric",
+)  # in this project's own files
 
 
 def checkpoint_files(folder: Path) -> list[Path]:
@@ -60,10 +39,10 @@ def checkpoint_table(folder: Path, hashes: bool = True, scan: bool = True) -> Ch
     """Read every checkpoint below `folder`; `hashes` and `scan` cost one pass over the bytes each."""
     rows = [read_row(file, folder, hashes, scan) for file in checkpoint_files(folder)]
     rows.sort(key=lambda row: (row.epoch is None, row.epoch or 0, row.file))
-    _note(rows)
+    note(rows)
     table = CheckpointTable(folder, rows)
-    table.recommendation = _recommend(rows)
-    table.trends = _trends(rows)
+    table.recommendation = recommend(rows)
+    table.trends = trends(rows)
     return table
 
 
@@ -117,6 +96,9 @@ def _lr(checkpoint: Checkpoint) -> float | None:
 def _metrics(checkpoint: Checkpoint) -> dict[str, float]:
     """Scalars that are metrics by name, from the top of the file; tensors of one number too."""
     found = {}
+    monitor, last = (checkpoint.values.get(key) for key in OUR_METRIC)
+    if isinstance(monitor, str) and isinstance(last, (int, float)):
+        found[monitor] = float(last)
     leaves = dict(checkpoint.values)
     leaves |= {
         t.name: t.data.item()
@@ -132,74 +114,3 @@ def _metrics(checkpoint: Checkpoint) -> dict[str, float]:
         ):
             found[name.rpartition(".")[2]] = float(value)
     return found
-
-
-def _note(rows: list[Row]) -> None:
-    """best, latest, other model, same content."""
-    layouts = Counter(row.layout for row in rows if row.parameters)
-    usual = layouts.most_common(1)[0][0] if layouts else 0
-    for row in rows:
-        if row.parameters and len(rows) > 1 and row.layout != usual:
-            row.notes.append("another model")
-    first: dict[str, str] = {}
-    for row in rows:
-        if row.sha256 and row.sha256 in first:
-            row.notes.append(f"same as {first[row.sha256]}")
-        first.setdefault(row.sha256, row.file)
-    good = [row for row in rows if row.finite is not False and row.parameters and row.layout == usual]
-    metric = main_metric(good)
-    if metric:
-        scored = [row for row in good if math.isfinite(row.metrics.get(metric, math.nan))]
-        sign = 1 if names.mode(metric) == "max" else -1
-        max(scored, key=lambda row: sign * row.metrics[metric]).notes.insert(0, f"best {metric}")
-    dated = [row for row in rows if row.epoch is not None]
-    if dated:
-        dated[-1].notes.insert(0, "latest")
-
-
-def main_metric(rows: list[Row]) -> str | None:
-    """The metric most checkpoints carry; a running best says nothing of the file it stands in."""
-    counts = Counter(
-        n for row in rows for n, v in row.metrics.items() if math.isfinite(v) and not n.startswith("best")
-    )
-    if not counts:
-        return None
-    often = [n for n, c in counts.items() if c == max(counts.values())]
-    return names.default_metric(often)
-
-
-def _recommend(rows: list[Row]) -> str:
-    bad = [row for row in rows if row.finite is False]
-    good = [
-        row for row in rows if row.finite is not False and row.parameters and "another model" not in row.notes
-    ]
-    if not good:
-        return "no usable checkpoint: nothing here is both readable and finite"
-    best = next((row for row in good if any(n.startswith("best ") for n in row.notes)), good[-1])
-    latest = good[-1]
-    words = [f"use {best.file}"]
-    if best is not latest:
-        words.append(
-            f"resume from {latest.file}" if not bad else f"resume from {best.file}, not from anything later"
-        )
-    if bad:
-        words.append(
-            f"{len(bad)} of {len(rows)} hold non-finite numbers, first {bad[0].file}: they are of no use"
-        )
-    return "; ".join(words)
-
-
-def _trends(rows: list[Row]) -> list[str]:
-    """One line a metric: from the first checkpoint to the last, and its best."""
-    lines = []
-    usable = [row for row in rows if row.epoch is not None and "another model" not in row.notes]
-    for name in dict.fromkeys(n for row in usable for n in row.metrics):
-        points = [
-            (row.epoch, row.metrics[name]) for row in usable if math.isfinite(row.metrics.get(name, math.nan))
-        ]
-        if len(points) > 1:
-            pick = max if names.mode(name) == "max" else min
-            epoch, value = pick(points, key=lambda p: p[1])
-            (e0, v0), (e1, v1) = points[0], points[-1]
-            lines.append(f"{name}: {v0:.4g} at epoch {e0}, best {value:.4g} at {epoch}, {v1:.4g} at {e1}")
-    return lines

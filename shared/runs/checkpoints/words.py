@@ -3,7 +3,7 @@
 import html
 
 from shared.runs.checkpoints.prune import Prune
-from shared.runs.checkpoints.table import CheckpointTable, Row
+from shared.runs.checkpoints.row import CheckpointTable, Row, disk_bytes
 
 
 def as_json(table: CheckpointTable, prune: Prune | None = None) -> dict:
@@ -62,8 +62,8 @@ def as_markdown(table: CheckpointTable, prune: Prune | None = None) -> str:
         "| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in (header, *rows)
     ]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    total = sum(row.bytes for row in table.rows)
-    lines += ["", f"{len(rows)} checkpoints, {size(total)}. **{table.recommendation}**", ""]
+    total = sum(disk_bytes(table.rows).values())
+    lines += ["", f"{len(rows)} checkpoints, {size(total)} on disk. **{table.recommendation}**", ""]
     lines += [f"- {trend}" for trend in table.trends]
     if prune is not None:
         lines += ["", f"Pruning would delete {len(prune.delete)} files and free {size(prune.freed)}:"]

@@ -9,9 +9,9 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from shared.assembly import build
+from shared.checks import check_targets
 from shared.culprit import first_bad_gradient, first_bad_layer
 from shared.errors import UserError
-from shared.evaluation import trust
 from shared.finite import non_finite
 from shared.policy.batching import Batching
 from shared.runs.diagnosis.finding import Finding
@@ -36,7 +36,7 @@ def replay(path: Path, checkpoint: Path | None = None) -> list[Finding]:
     inputs = non_finite({key: value for key, value in batch.items() if isinstance(value, Tensor)})
     broken = non_finite(weights)
     torch.set_rng_state(culprit["random"]["torch"])
-    layer = first_bad_layer(task, batch)
+    layer = first_bad_layer(task, batch, task.rails.batching.split(batch_size(batch)))
     torch.set_rng_state(culprit["random"]["torch"])
     loss = run_backward(task, batch)
     parameter = first_bad_gradient(task)
@@ -66,7 +66,7 @@ def rebuild(culprit: dict[str, Any], weights: dict[str, Tensor], path: Path) -> 
     """The task as it was, on the CPU; only this repository's own classes are ever built."""
     cfg = OmegaConf.create(culprit["config"])
     parts = {name: OmegaConf.to_container(cfg[name]) for name in ("data", "model", "task")}
-    trust(parts, str(path))
+    check_targets(*parts.values(), where=str(path))
     data = build(cfg.data, "data")
     data.prepare()
     task = build(cfg.task, "task", model=build(cfg.model, "model")(**data.model_arguments()), data=data)

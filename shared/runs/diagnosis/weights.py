@@ -8,7 +8,8 @@ import numpy as np
 from shared.errors import UserError
 from shared.runs.checkpoints.finite import bad_tensors
 from shared.runs.checkpoints.reader import read_checkpoint
-from shared.runs.checkpoints.table import Row, checkpoint_files, read_row
+from shared.runs.checkpoints.row import Row
+from shared.runs.checkpoints.table import checkpoint_files, read_row
 from shared.runs.diagnosis.finding import Finding
 from shared.runs.runlog import RunLog, by_epoch
 from shared.runs.table import Table

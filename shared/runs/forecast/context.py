@@ -49,7 +49,7 @@ def doubts(
         said.append(
             f"{metric} is not finite from epoch {run.first_bad[metric]}: run scripts/diagnose.py first"
         )
-    if run.epochs[-1] > last:
+    if run.epochs[-1] > last + 1:
         said.append(
             f"{metric} ends at epoch {last}, the log at {run.epochs[-1]}: the rest is taken as the plan"
         )

@@ -64,12 +64,12 @@ def make_plan(
         return _from_file(file, past, last, until)
     if words is not None:
         return _from_words(words, past, length or 2 * last)
-    ahead = past_lr(whole) if whole is not None else None
-    if ahead is not None and len(ahead) > last and (until is None or until <= len(ahead)):
-        return Plan(ahead[:until], "the log's own later rows", True)
     built = _from_config(run, length)
     if built is not None:
         return built
+    ahead = past_lr(whole) if whole is not None else None
+    if ahead is not None and len(ahead) > last + 1 and (until is None or until <= len(ahead)):
+        return Plan(ahead[:until], "the log's own later rows", True)  # one row more is the epoch under way
     if past is None:
         return Plan(np.ones(length or 2 * last), "no learning rate is known: taken as constant", True)
     shape = recognise(past)

@@ -184,9 +184,11 @@ def test_our_own_config_is_the_plan(tmp_path):
     )
     (tmp_path / "config.yaml").write_text(
         "schedule: {_target_: shared.policy.schedule.CosineRestarts, t_0: 4, t_mult: 2, interval: epoch}\n"
-        "optimizer: {lr: 0.1}\ntrainer: {max_epochs: 20}\n"
+        "optimizer: {lr: 0.1}\ntrainer: {max_epochs: 20}\nmonitor: {name: val/top1, mode: max}\n"
     )
-    plan = make_plan(read_run(tmp_path), None, None, None)
+    run = read_run(tmp_path)
+    assert run.metric()[0] == "val/top1"
+    plan = make_plan(run.until(5), None, None, None, run)
     assert plan.until == 20 and "config" in plan.source
     assert plan.lr[12] == pytest.approx(0.1) and plan.lr[11] < 0.02
 
