@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,28 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from shared.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
+
+
+def harmless(logger: Logger) -> Logger:
+    """The logger, whose first failure (a full disk, say) ends its logging and not the run."""
+
+    broken = threading.Event()
+
+    def guarded(method: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: Any, **named: Any) -> None:
+            if broken.is_set():
+                return
+            try:
+                method(*arguments, **named)
+            except Exception as error:  # whatever a logger raises, the run matters more
+                broken.set()
+                log.error("%s logs no more: %s", type(logger).__name__, error)
+
+        return call
+
+    for name in ("log_hyperparams", "log_metrics", "save", "finalize"):
+        setattr(logger, name, guarded(getattr(logger, name)))
+    return logger
 
 
 def tensorboard(folder: RunFolder) -> Logger:
@@ -71,4 +94,4 @@ def build(nodes: Any, folder: RunFolder) -> list[Logger]:
     from hydra.utils import instantiate
 
     loggers = [instantiate(node, folder=folder) for node in (nodes or {}).values()]
-    return [logger for logger in loggers if logger is not None]
+    return [harmless(logger) for logger in loggers if logger is not None]

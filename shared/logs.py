@@ -22,6 +22,14 @@ class ConsoleHandler(logging.StreamHandler):
         return sys.stdout
 
 
+class FileHandler(logging.FileHandler):
+    """`train.log`; while its disk is full, lines reach the console alone, and without a traceback each."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 def adopt_frameworks() -> None:
     """Let the frameworks' loggers propagate to ours: handlers that Lightning installs at import double lines."""
     for name in list(logging.root.manager.loggerDict):

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -105,12 +105,14 @@ def whole(train) -> Ended:
 def interrupt(monkeypatch):
     """Send this process a signal at the `call`-th call (from 1) of a method of the task."""
 
-    def at(method: str, call: int, signum: int = signal.SIGTERM) -> None:
+    def at(method: str, call: int, signum: int = signal.SIGTERM, everyone: bool = False) -> None:
         original, calls = getattr(Classification, method), iter(range(1, 10_000))
 
         def wrapped(self, *arguments):
             if next(calls) == call:
-                os.kill(os.getpid(), signum)
+                children = psutil.Process().children() if everyone else []
+                for process in [*children, psutil.Process()]:
+                    process.send_signal(signum)
             return original(self, *arguments)
 
         monkeypatch.setattr(Classification, method, wrapped)

@@ -28,6 +28,24 @@ def test_an_interrupted_run_ends_as_the_undisturbed_one(train, whole, interrupt,
         assert resumed.summary[part] == whole.summary[part]
 
 
+def test_averaged_weights_are_resumed_too(train, interrupt):
+    averaged = ("callbacks=ema", "callbacks.ema.decay=0.5")
+    whole = train(None, *averaged)
+    interrupt("validation_step", 1)
+    resumed = train(train(None, *averaged).folder, *averaged)
+    assert resumed.rows == whole.rows and resumed.weights() == whole.weights()
+    for name, tensor in whole.state()["ema"].items():
+        assert tensor.equal(resumed.state()["ema"][name])
+
+
+def test_a_signal_to_the_whole_group_spares_the_workers(train, whole, interrupt):
+    interrupt("training_step", 3, everyone=True)
+    broken = train(None, "hardware.workers=2")
+    assert (broken.code, broken.summary["steps"]) == (143, 3)
+    resumed = train(broken.folder, "hardware.workers=1")
+    assert resumed.rows == whole.rows and resumed.weights() == whole.weights()
+
+
 def test_ctrl_c_once_exits_with_130(train, interrupt):
     interrupt("training_step", 2, signal.SIGINT)
     broken = train(None)
