@@ -58,6 +58,8 @@ def grey(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
         deep = np.asarray(image, np.float64)
         low, high = deep.min(), deep.max()
+        if not np.isfinite(high - low):
+            raise ImageError("pixels that are no numbers")
         return ((deep - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         layer = image.convert("RGBA")

@@ -21,7 +21,7 @@ HEADERS = {
 def create_app(service: Service) -> Flask:
     """The Flask application of one recogniser."""
     app, limits, charset = Flask(__name__), service.limits, service.reader.charset
-    app.config.update(MAX_CONTENT_LENGTH=limits.body, MAX_FORM_PARTS=limits.images + 1)
+    app.config["MAX_CONTENT_LENGTH"] = limits.body
     app.json.ensure_ascii = False
     document = describe(service)
 

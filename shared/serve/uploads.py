@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from flask import Request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from shared.errors import ImageError
 
@@ -39,7 +39,7 @@ def read_uploads(request: Request, most: int) -> list[Upload]:
     else:
         raise UnsupportedMediaType("send multipart/form-data with files named 'image', or application/json")
     if len(uploads) > most:
-        raise RequestEntityTooLarge(f"{len(uploads)} images in one request; {most} are allowed")
+        raise BadRequest(f"{len(uploads)} images in one request; {most} are allowed")
     return uploads
 
 
