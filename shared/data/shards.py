@@ -3,6 +3,7 @@
 Samples are addressed one by one, so the sampler's full shuffle, resume position and split by rank hold as they are.
 """
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -35,7 +36,7 @@ class LocalStore:
         return (self.folder / name).read_bytes()
 
     def read(self, name: str, offset: int, size: int) -> bytes:
-        return read_at(str(self.folder / name), offset, size)
+        return read_at(f"{self.folder}/{name}", offset, size)
 
 
 class RemoteStore:
@@ -94,15 +95,13 @@ class CachedStore:
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         if name in self.sums and self.is_here(name):
-            return read_at(str(self.folder / name), offset, size)
+            return read_at(f"{self.folder}/{name}", offset, size)
         return self.remote.read(name, offset, size)
 
     def is_here(self, name: str) -> bool:
         path = self.folder / name
         if path.exists():
             return True
-        import fcntl  # POSIX only; this module is imported everywhere
-
         with (self.folder / f".{name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,8 +135,8 @@ class Shards:
 
     def __init__(self, url: str | Path, cache: str | None = None, cache_gb: float = 0.0) -> None:
         self.url = str(url).rstrip("/")
-        remote = is_url(self.url)
-        store = RemoteStore(self.url) if remote else LocalStore(Path(self.url).expanduser())
+        self.remote = is_url(self.url)
+        store = RemoteStore(self.url) if self.remote else LocalStore(Path(self.url).expanduser())
         try:
             self.about = parse_about(store.whole(ABOUT), f"{self.url}/{ABOUT}")
             self.index: Index = parse_index(store.whole(INDEX), self.about, f"{self.url}/{INDEX}")
@@ -147,7 +146,7 @@ class Shards:
         self.names = [shard["name"] for shard in self.about["shards"]]
         self.classes: list[str] = self.about["labels"]
         self.labels = self.index.label
-        if remote and cache and cache_gb > 0:
+        if self.remote and cache and cache_gb > 0:
             folder = Path(cache).expanduser() / self.about["index_sha256"][:16]
             store = CachedStore(store, folder, self.about["shards"], cache_gb * 1e9)
         self.store = store
@@ -163,12 +162,16 @@ class Shards:
         return self.classes[self.labels[row]]
 
     def read(self, row: int) -> bytes:
-        """The sample's file; OSError if it cannot be had as it was packed."""
-        name, size = self.names[self.index.shard[row]], int(self.index.size[row])
-        data = self.store.read(name, int(self.index.offset[row]), size)
-        if zlib.crc32(data) != self.index.crc[row]:
+        """The sample's file; OSError if it cannot be had, or if a remote one is not what was packed."""
+        shard, offset, size = (column.item(row) for column in self.index[:3])
+        data = self.store.read(name := self.names[shard], offset, size)
+        if len(data) != size or (self.remote and not self.intact(row, data)):
             raise OSError(f"{name} does not hold it as it was packed")
         return data
+
+    def intact(self, row: int, data: bytes) -> bool:
+        """Whether these are the bytes that were packed. Of local files only `verify` asks: it costs twice the read."""
+        return zlib.crc32(data) == self.index.crc[row]
 
 
 def is_url(place: str) -> bool:

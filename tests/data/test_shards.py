@@ -123,8 +123,7 @@ def test_damage_is_found(packed):
     row = int(np.flatnonzero(shards.index.shard == 1)[0])
     flip(packed / "shard-000001.tar", int(shards.index.offset[row]) + 50)
     assert verify(packed) == [f"{packed}/shard-000001.tar: its checksum is another"]
-    with pytest.raises(OSError, match="does not hold it as it was packed"):
-        shards.read(row)
+    assert not shards.intact(row, shards.read(row))
     (packed / "shard-000002.tar").unlink()
     assert verify(packed)[0] == f"{packed}/shard-000002.tar is missing"
 
@@ -285,6 +284,23 @@ def test_a_shard_that_another_process_fetches_is_not_waited_for(url, tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         shards.read(int(np.flatnonzero(shards.index.shard == 0)[0]))
     assert Counting.fetched == [] and len(Counting.ranges) == 1
+
+
+def test_other_bytes_at_the_place_of_a_sample_are_refused(url):
+    shards, files = Shards(url), Counting()
+    row = int(np.flatnonzero(shards.index.shard == 0)[0])
+    for other in (b"x" * 100_000, b""):
+        files.pipe_file("/bucket/shard-000000.tar", other)
+        with pytest.raises(OSError, match=r"shard-000000\.tar does not hold it as it was packed"):
+            shards.read(row)
+
+
+def test_a_shard_cut_short_is_noticed(packed):
+    shards = Shards(packed)
+    last = int(np.argmax(np.where(shards.index.shard == 0, shards.index.offset, -1)))
+    os.truncate(packed / "shard-000000.tar", int(shards.index.offset[last]) + 10)
+    with pytest.raises(OSError, match="does not hold it"):
+        shards.read(last)
 
 
 def test_requests_are_tried_again_then_named(url):
