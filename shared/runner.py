@@ -49,6 +49,7 @@ def run(cfg: DictConfig) -> float:
             raise SystemExit(128 + interrupted.signum) from None
         except Exception as error:  # the command line shows it; train.log keeps it
             log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
+            summary["error"] = " ".join(str(error).split()) or type(error).__name__
             raise
         finally:
             interruption.defer()
