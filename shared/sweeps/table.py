@@ -19,7 +19,7 @@ _failed = 0
 
 
 def exit_code() -> int:
-    """1 if a job of the sweep that has just ended failed, else 0; asked once."""
+    """1 if a job of the sweep that has just ended did not end by itself, else 0; asked once."""
     global _failed
     failed, _failed = _failed, 0
     return 1 if failed else 0
@@ -32,7 +32,7 @@ class SweepTable(Callback):
         global _failed
         folder = Path(config.hydra.sweep.dir)
         rows = read_jobs(folder)
-        _failed = sum(each["status"] == "failed" for each in rows)
+        _failed = sum(each["status"] in ("failed", "interrupted") for each in rows)
         with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, (*COLUMNS, "monitor", "mode"), extrasaction="ignore")
             writer.writeheader()
