@@ -4,6 +4,7 @@ import logging
 import os
 import struct
 import zlib
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,6 +75,7 @@ class ClipCache:
             temporary.write_bytes(HEADER.pack(*version, zlib.crc32(pixels)) + pixels)
             temporary.replace(entry)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
             self.capacity = 0  # it will not get better
             log.warning("clip cache %s: %s; videos are decoded each time", self.folder, error.strerror)

@@ -53,16 +53,16 @@ def opened(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def scan(container: InputContainer, stream: VideoStream) -> Index:
+def scan(path: str) -> Index:
     """Read all packets without decoding them. A file cut short ends where it can no longer be read."""
     packets = []
-    with suppress(av.FFmpegError):
+    with opened(path) as (container, stream), suppress(av.FFmpegError):
         for packet in container.demux(stream):
             if packet.size and not packet.is_discard:
-                packets.append(packet)
-    exact = all(packet.pts is not None for packet in packets)
-    times = [packet.pts if exact else number for number, packet in enumerate(packets)]
-    keys = [time for time, packet in zip(times, packets, strict=True) if packet.is_keyframe]
+                packets.append((packet.pts, packet.is_keyframe))
+    exact = all(time is not None for time, _ in packets)
+    times = [time if exact else number for number, (time, _) in enumerate(packets)]
+    keys = [time for time, (_, is_key) in zip(times, packets, strict=True) if is_key]
     return Index(np.unique(times), np.unique(keys), exact)
 
 
@@ -97,17 +97,17 @@ def read_clip(path: str, count: int, size: int) -> np.ndarray:
     Raises ImageError for a file without a single frame that can be decoded; where some cannot, the next one that can
     stands in.
     """
+    index = scan(path)
+    if not len(index.times):
+        raise ImageError(f"{path}: holds no frames")
+    wanted = spread(index.times, count)
+    groups = segments(index, np.unique(wanted))
+    found: dict[int, np.ndarray] = {}
     with opened(path) as (container, stream):
-        index = scan(container, stream)
-        if not len(index.times):
-            raise ImageError(f"{path}: holds no frames")
-        wanted = spread(index.times, count)
-        groups = segments(index, np.unique(wanted))
-        found: dict[int, np.ndarray] = {}
         for group in groups:
-            start = group[0] if len(groups) > 1 else int(index.times[0]) if index.exact else 0
-            container.seek(start, stream=stream, backward=True)
-            found |= collect(container, stream, group, index.exact, size)
+            if len(groups) > 1:
+                container.seek(group[0], stream=stream, backward=True)
+            found |= collect(decoded(container, stream), group, index.exact, size)
     if not found:
         raise ImageError(f"{path}: none of its frames can be decoded")
     known = np.array(sorted(found))
@@ -115,20 +115,25 @@ def read_clip(path: str, count: int, size: int) -> np.ndarray:
     return np.stack([found[int(time)] for time in nearest])
 
 
-def collect(
-    container: InputContainer, stream: VideoStream, wanted: list[int], exact: bool, size: int
-) -> dict[int, np.ndarray]:
-    """Decode until the last wanted time, or as far as the file can be read; only the wanted frames are converted."""
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames from here on; packets that are damaged are passed over, a file cut short ends there."""
+    with suppress(av.FFmpegError):
+        for packet in container.demux(stream):
+            with suppress(av.FFmpegError):
+                yield from packet.decode()
+
+
+def collect(frames: Iterator[VideoFrame], wanted: list[int], exact: bool, size: int) -> dict[int, np.ndarray]:
+    """Decode until the last wanted time; only the wanted frames are converted."""
     found, left, scaler = {}, list(wanted), VideoReformatter()  # keeps its tables from frame to frame
-    with suppress(av.FFmpegError):  # what came before the damage is used
-        for number, frame in enumerate(container.decode(stream)):
-            time = frame.pts if exact and frame.pts is not None else number
-            if time >= left[0]:
-                picture = convert(frame, size, scaler)
-                while left and time >= left[0]:
-                    found[left.pop(0)] = picture
-            if not left:
-                break
+    for number, frame in enumerate(frames):
+        time = frame.pts if exact and frame.pts is not None else number
+        if time >= left[0]:
+            picture = convert(frame, size, scaler)
+            while left and time >= left[0]:
+                found[left.pop(0)] = picture
+        if not left:
+            break
     return found
 
 

@@ -1,6 +1,7 @@
 """Video classification: cross-entropy over three heads, top-1, top-5 and macro F1, parts frozen for a while."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,8 +10,10 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from projects.video_lstm.classes import write_report
 from projects.video_lstm.model import Logits
 from shared.data.draws import keyed_generator
+from shared.errors import UserError
 from shared.nets.resnet import MEAN, STD
 from shared.training import Batch, Task
 
@@ -20,7 +23,8 @@ class VideoClassification(Task):
 
     The loss is the mean over the heads of `Logits`; metrics are those of `combined`. `shuffle_frames` validates with
     each clip's frames in random order, to show whether order matters. `freeze`: parts of the backbone by name, and
-    the number of epochs for which each stays as it is.
+    the number of epochs for which each stays as it is. `report`: folder for the table of the classes and the picture
+    of their confusion; a training run keeps those of its best epoch.
     """
 
     def __init__(
@@ -30,11 +34,18 @@ class VideoClassification(Task):
         label_smoothing: float = 0.0,
         shuffle_frames: bool = False,
         freeze: Mapping[str, int] | None = None,
+        report: str | None = None,
     ) -> None:
         super().__init__(model)
+        self.report_folder = Path(report).expanduser() if report else None
+        self.best_top1 = -1.0
         self.class_names = data.class_names
         self.label_smoothing, self.shuffle_frames = label_smoothing, shuffle_frames
         self.freeze = dict(freeze or {})
+        if unknown := self.freeze.keys() - dict(model.backbone.named_modules()).keys():
+            raise ValueError(
+                f"freeze: the backbone has no part {min(unknown)}; parts are conv1, bn1, layer1 to layer4"
+            )
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, 255 * torch.tensor(values).view(1, 1, -1, 1, 1), persistent=False)
         self.val = nn.ModuleDict({name: MeanMetric() for name in ("loss", "top5")})
@@ -74,11 +85,19 @@ class VideoClassification(Task):
         self.confusion.update(logits.combined, label)
 
     def on_validation_epoch_end(self) -> None:
-        self.matrix = self.confusion.compute()
-        found = {name: metric.compute() for name, metric in self.val.items()} | summary(self.matrix)
+        matrix = self.confusion.compute()
+        found = {name: metric.compute() for name, metric in self.val.items()} | summary(matrix)
         self.log_dict({f"val/{name}": value for name, value in found.items()})
         for metric in (*self.val.values(), self.confusion):
             metric.reset()
+        self.write_report(matrix, float(found["top1"]))
+
+    def write_report(self, matrix: Tensor, top1: float) -> None:
+        folder = self.report_folder
+        if folder is None and hasattr(self, "rails") and top1 > self.best_top1:
+            folder, self.best_top1 = self.rails.folder.path, top1
+        if folder is not None and not self.global_rank:
+            write_report(folder, matrix.cpu().numpy(), self.class_names)
 
 
 def summary(matrix: Tensor) -> dict[str, Tensor]:
