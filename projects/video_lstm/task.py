@@ -43,9 +43,8 @@ class VideoClassification(Task):
         self.label_smoothing, self.shuffle_frames = label_smoothing, shuffle_frames
         self.freeze = dict(freeze or {})
         if unknown := self.freeze.keys() - dict(model.backbone.named_modules()).keys():
-            raise ValueError(
-                f"freeze: the backbone has no part {min(unknown)}; parts are conv1, bn1, layer1 to layer4"
-            )
+            what = f"the backbone has no part {min(unknown)}"
+            raise UserError(what, "task.freeze", "name conv1, bn1 or layer1 to layer4")
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, 255 * torch.tensor(values).view(1, 1, -1, 1, 1), persistent=False)
         self.val = nn.ModuleDict({name: MeanMetric() for name in ("loss", "top5")})
