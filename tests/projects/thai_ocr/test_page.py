@@ -48,7 +48,10 @@ def page(request, browser, server):
     page.faults, page.elsewhere = [], []
     page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("request", lambda sent: sent.url.startswith(("blob:", "data:", server[0])) or page.elsewhere.append(sent.url))
+    page.on(
+        "request",
+        lambda sent: sent.url.startswith(("blob:", "data:", server[0])) or page.elsewhere.append(sent.url),
+    )
     page.goto(server[0])
     yield page
     assert (page.faults, page.elsewhere) == ([], [])
