@@ -103,3 +103,12 @@ def test_contrast_is_kept(contrast):
     for index in range(20):
         line = Degrade({}, contrast)(ink, keyed_generator(0, "test", index=index))
         assert np.ptp(line) >= 0.5 * contrast[0]
+
+
+def test_a_lone_letter_too_tall_for_a_line_is_drawn_anew(khmer, fonts):
+    text = LineText(["!", "ទឹក"], "khmer", phrase_share=0)
+    lines = GeneratedLines(
+        60, text, fonts, khmer, Degrade({}, (90, 200)), purpose="t", seed=0, height=32, max_length=12
+    )
+    lines.lengths[:] = 3
+    assert {lines[SampleKey(0, index)]["text"] for index in range(60)} >= {"ទឹក"}
