@@ -7,9 +7,14 @@ import pytest
 
 from tests.serve.hostile import files
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on some of them
 FILES = files()
 NAMES = ["../../../etc/passwd", "/etc/shadow", "C:\\boot.ini", "a\0b.png", "%2e%2e%2f", "x" * 3000, "<b>.png"]
-READABLE = {"GIF of 300 frames", "WEBP of 300 frames", "JPEG with broken EXIF"}  # images of a line all the same
+READABLE = {
+    "GIF of 300 frames",
+    "WEBP of 300 frames",
+    "JPEG with broken EXIF",
+}  # images of a line all the same
 
 
 def test_there_are_enough_of_them():
