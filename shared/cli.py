@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from shared.errors import UserError
+from shared.errors import SweepError, UserError
 
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ def train(file: str) -> None:
         except InstantiationException:
             raise
         except USER_ERRORS as error:
-            if not _in_sweep():
+            if not _in_sweep() or isinstance(error, SweepError):
                 _exit(_explain(error, project))
             _say(_explain(error, project))
         except Exception:
@@ -99,7 +99,7 @@ def command(file: str, work: Callable[..., None], defaults: dict[str, str | None
 def _main(task: Callable[[DictConfig], Any], project: str) -> None:
     config = str(ROOT / "conf")
     _guard(hydra.main(version_base="1.3", config_path=config, config_name=project)(task), project)
-    if "shared.sweep" in sys.modules and (code := sys.modules["shared.sweep"].exit_code()):
+    if "shared.sweeps.table" in sys.modules and (code := sys.modules["shared.sweeps.table"].exit_code()):
         sys.exit(code)
 
 
