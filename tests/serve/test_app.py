@@ -1,9 +1,11 @@
 import base64
 import dataclasses
+import io
 import threading
 import time
 
 import pytest
+from PIL import Image
 
 from shared.cli import ROOT
 from shared.ocr.line_image import read_line
@@ -106,6 +108,13 @@ def test_other_routes_and_methods_are_refused_in_json(client):
     assert client.get("/nothing").json["error"] and client.get("/nothing").status_code == 404
     refused = client.get(RECOGNIZE)
     assert refused.status_code == 405 and refused.json["error"] and "POST" in refused.headers["Allow"]
+
+
+def test_an_image_has_only_so_many_pixels(client):
+    buffer = io.BytesIO()
+    Image.new("L", (2001, 1000)).save(buffer, "PNG")
+    image = base64.b64encode(buffer.getvalue()).decode()
+    assert client.post(RECOGNIZE, json={"image": image}).json["results"][0]["error"].endswith("too many")
 
 
 def test_a_full_queue_says_try_again(client, service, lines):
