@@ -43,9 +43,10 @@ def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def stack(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Lines of one height as uint8 (N, 1, H, W), padded with white to a multiple of WIDTH_STEP."""
-    height, width = images[0].shape[0], max(image.shape[1] for image in images)
+def stack(images: Sequence[np.ndarray], margin: int = 0) -> np.ndarray:
+    """Lines of one height as uint8 (N, 1, H, W), `margin` columns or more of white behind each, W a multiple of
+    WIDTH_STEP."""
+    height, width = images[0].shape[0], max(image.shape[1] for image in images) + margin
     stacked = np.full((len(images), 1, height, -(-width // WIDTH_STEP) * WIDTH_STEP), 255, np.uint8)
     for row, image in enumerate(images):
         stacked[row, 0, :, : image.shape[1]] = image

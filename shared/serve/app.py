@@ -4,15 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from flask import Flask, Response, jsonify, render_template, request
+from flask import Flask, Response, jsonify, render_template, request, send_file
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
+from shared.cli import ROOT
 from shared.serve.service import Service
 from shared.serve.uploads import read_uploads
 
+FONTS = {  # not every machine that opens the page can show the script
+    "khmer": ROOT / "assets" / "fonts" / "khmer" / "Battambang_400Regular.ttf",
+    "thai": ROOT / "assets" / "fonts" / "thai" / "Sarabun_400Regular.ttf",
+}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -59,6 +64,10 @@ def create_app(service: Service) -> Flask:
     @app.get("/")
     def page() -> str:
         return render_template("page.html", language=charset.script, limits=limits, model=service.name)
+
+    @app.get("/font.ttf")
+    def font() -> Response:
+        return send_file(FONTS[charset.script], "font/ttf", max_age=86_400)
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:

@@ -1,6 +1,5 @@
 """One thread that reads the lines of all requests, as many at a time as are waiting."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -55,7 +54,6 @@ class Batcher:
                 ):
                     future.set_result(reading)
             except Exception as error:  # whatever a line did to the reader, the next ones are to be read
-                logging.exception("a batch could not be read")
                 for _, future in running:
                     if not future.done():
                         future.set_exception(error)

@@ -2,12 +2,12 @@
 
 import logging
 import signal
+import socket
 import threading
 import time
 
 from flask import Flask
 from waitress import create_server, wasyncore
-from waitress.server import BaseWSGIServer
 
 from shared.errors import UserError
 from shared.serve.service import Service
@@ -22,40 +22,47 @@ def serve(app: Flask, service: Service, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; prints the address once it listens. UserError if it cannot."""
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a waiting request is no news
     channels: dict = {}
-    server = listen(app, service, host, port, channels)
+    server = create_server(
+        app,
+        map=channels,
+        sockets=[listen(host, port)],
+        threads=THREADS,
+        connection_limit=CONNECTIONS,
+        channel_timeout=IDLE,
+        max_request_body_size=service.limits.body + 2**16,  # just above, the application says it in JSON
+        asyncore_use_poll=True,
+        ident=None,
+    )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    print(f"{service.name} reads on http://{host}:{server.effective_port} (Ctrl-C stops)", flush=True)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"{service.name} reads on http://{shown}:{server.effective_port} (Ctrl-C stops)", flush=True)
     while not stop.is_set():
         wasyncore.loop(timeout=0.5, use_poll=True, map=channels, count=1)
     print("stopping: no new requests, those in work are answered", flush=True)
     service.stopping = True
+    drain(server, channels)
+    service.batcher.stop()
+
+
+def drain(server, channels: dict) -> None:
+    """Take no new connections, answer what has begun, for at most GRACE seconds."""
     wasyncore.dispatcher.close(server)  # the listening socket alone
     deadline = time.monotonic() + GRACE
     while time.monotonic() < deadline and any(busy(channel) for channel in server.active_channels.values()):
         wasyncore.loop(timeout=0.1, use_poll=True, map=channels, count=1)
     server.task_dispatcher.shutdown()
-    service.batcher.stop()
 
 
-def listen(app: Flask, service: Service, host: str, port: int, channels: dict) -> BaseWSGIServer:
+def listen(host: str, port: int) -> socket.socket:
+    """One socket, also where a name such as localhost stands for two addresses."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return create_server(
-            app,
-            map=channels,
-            host=host,
-            port=port,
-            threads=THREADS,
-            connection_limit=CONNECTIONS,
-            channel_timeout=IDLE,
-            max_request_body_size=service.limits.body + 2**16,  # just above, the application says it in JSON
-            asyncore_use_poll=True,
-            ident=None,
-        )
+        return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        mend = "choose another, or port=0 for any that is free"
-        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}", "port", mend) from error
+        mend = "choose others; port=0 is any that is free"
+        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}", "host, port", mend) from error
 
 
 def busy(channel) -> bool:

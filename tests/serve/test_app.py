@@ -1,10 +1,13 @@
 import base64
 import dataclasses
+import io
 import threading
 import time
 
 import pytest
+from PIL import Image
 
+from shared.cli import ROOT
 from shared.ocr.line_image import read_line
 from shared.serve.app import create_app
 from tests.serve.conftest import LIMITS
@@ -29,6 +32,18 @@ def test_files_of_a_form_are_read_in_order(client, reader, lines):
     assert [result["name"] for result in answer.json["results"]] == [path.name for path in lines]
     assert [result["index"] for result in answer.json["results"]] == [0, 1, 2, 3]
     assert all(0 < result["score"] <= 1 for result in answer.json["results"])
+
+
+def test_what_is_read_does_not_depend_on_the_rest_of_the_batch(reader):
+    """The network's convolutions look beyond the end of a line, into what a batch is padded with."""
+    paths = sorted((ROOT / "docs" / "samples" / "khmer").glob("*.png"))
+    images = [read_line(path, reader.height) for path in paths]
+    alone = [reader.read([image])[0] for image in images]
+    together = reader.read(images)
+    assert [reading.text for reading in together] == [reading.text for reading in alone]
+    assert [reading.score for reading in together] == pytest.approx(
+        [reading.score for reading in alone], abs=1e-3
+    )
 
 
 def test_json_gives_what_a_form_gives(client, lines):
@@ -93,6 +108,13 @@ def test_other_routes_and_methods_are_refused_in_json(client):
     assert client.get("/nothing").json["error"] and client.get("/nothing").status_code == 404
     refused = client.get(RECOGNIZE)
     assert refused.status_code == 405 and refused.json["error"] and "POST" in refused.headers["Allow"]
+
+
+def test_an_image_has_only_so_many_pixels(client):
+    buffer = io.BytesIO()
+    Image.new("L", (2001, 1000)).save(buffer, "PNG")
+    image = base64.b64encode(buffer.getvalue()).decode()
+    assert client.post(RECOGNIZE, json={"image": image}).json["results"][0]["error"].endswith("too many")
 
 
 def test_a_full_queue_says_try_again(client, service, lines):

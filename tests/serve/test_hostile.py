@@ -7,6 +7,7 @@ import pytest
 
 from tests.serve.hostile import files
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on some of them
 FILES = files()
 NAMES = ["../../../etc/passwd", "/etc/shadow", "C:\\boot.ini", "a\0b.png", "%2e%2e%2f", "x" * 3000, "<b>.png"]
 READABLE = {

@@ -59,6 +59,6 @@ def test_recognize_withstands_much_of_it(schema, mode):
     fuzz(schema["/v1/recognize"]["POST"], mode, 1000)
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/models", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/font.ttf", "/healthz", "/metrics", "/v1/models", "/openapi.json"])
 def test_what_can_be_had_is_as_described(schema, path):
     fuzz(schema[path]["GET"], schemathesis.GenerationMode.POSITIVE, 3)

@@ -14,7 +14,8 @@ function show(file, result) {
   const item = document.createElement("li"), picture = document.createElement("img");
   picture.src = URL.createObjectURL(file);
   picture.alt = `The image ${file.name}`;
-  picture.onload = picture.onerror = () => URL.revokeObjectURL(picture.src);
+  picture.onload = () => URL.revokeObjectURL(picture.src);
+  picture.onerror = () => picture.remove();
   item.append(picture);
   if (result.error === undefined) {
     const text = element("p", "text", result.text || "(nothing read)");
@@ -42,7 +43,8 @@ async function read(chosen) {
     if (!response.ok) throw new Error(answer.error);
     results.replaceChildren();
     answer.results.forEach(result => show(chosen[result.index], result));
-    status.textContent = `${answer.results.length} image${answer.results.length > 1 ? "s" : ""} read.`;
+    const good = answer.results.filter(result => result.error === undefined);
+    status.textContent = `Read ${good.length} of ${answer.results.length}.`;
   } catch (error) {
     status.textContent = `Not read: ${error.message}`;
   }

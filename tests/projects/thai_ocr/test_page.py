@@ -69,16 +69,16 @@ def test_a_dropped_image_is_read(page, server, tmp_path):
     playwright.expect(page.locator(".text")).to_have_text(text_of(address, lines[0]))
     assert page.locator(".text").get_attribute("lang") in ("th", "km")
     assert page.locator("#results img").evaluate("image => image.naturalWidth") > 0
+    assert page.evaluate("document.fonts.ready.then(all => [...all].every(font => font.status == 'loaded'))")
     page.screenshot(path=tmp_path / "dropped.png")
 
 
 def test_chosen_images_are_read_and_a_bad_one_is_named(page, server, tmp_path):
     address, lines = server
-    bad = tmp_path / "<b>bad</b>.png"
     bad = tmp_path / "bad <b>image.png"
     bad.write_bytes(b"no image")
     page.set_input_files("#files", [lines[1], bad, lines[2]])
-    playwright.expect(page.get_by_role("status")).to_have_text("3 images read.")
+    playwright.expect(page.get_by_role("status")).to_have_text("Read 2 of 3.")
     texts = [text_of(address, lines[1]), text_of(address, lines[2])]
     assert page.locator(".text").all_inner_texts() == texts
     assert "bad <b>image.png: not an image" in page.locator(".wrong").inner_text()

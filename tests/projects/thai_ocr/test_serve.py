@@ -33,6 +33,11 @@ def test_it_serves_and_stops_in_peace():
         assert "Traceback" not in process.stdout.read()
 
 
+def test_a_name_of_two_addresses_is_one_server():
+    with served("host=localhost") as (address, _):
+        assert requests.get(f"{address}/healthz", timeout=10).status_code == 200
+
+
 def test_what_is_in_work_is_answered_before_the_end():
     """Two requests with many lines are on their way when the signal comes; new connections are refused."""
     with served() as (address, process):
@@ -116,6 +121,10 @@ print(sorted({{"torch", "paddle", "lightning", "albumentations"}} & sys.modules.
         (["language=khmer", "port=web"], "'web' is no number from 0 to 65535 (port)"),
         (["language=khmer", "queue=3"], "would not fit into the queue (queue): give 32 or more"),
         (["language=khmer", f"model={SERVE}"], "not an exported recogniser"),
+        (
+            ["language=khmer", "host=no.such.host.invalid", "port=0"],
+            "cannot listen on no.such.host.invalid:0",
+        ),
         (["langauge=thai"], "unknown argument (langauge)"),
     ],
 )
