@@ -14,7 +14,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+([._-][a-z0-9]+)*)?", re.IGNORECASE)
+VERSION = re.compile(
+    r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9]+([._-][a-z0-9]+)*)?", re.IGNORECASE
+)
 
 
 def canonical(requirement: str) -> str:
@@ -23,9 +25,12 @@ def canonical(requirement: str) -> str:
 
 
 def installed() -> dict[str, str]:
-    """Versions by name; without those of the system that are no Python versions, which pip cannot be told."""
-    found = {canonical(each.metadata["Name"]): each.version for each in distributions() if each.metadata["Name"]}
-    return {name: version for name, version in found.items() if VERSION.fullmatch(version)}
+    """Versions by name, of what is imported first; without the system's own that are no Python versions."""
+    found: dict[str, str] = {}
+    for each in distributions():
+        if each.metadata["Name"] and VERSION.fullmatch(each.version):
+            found.setdefault(canonical(each.metadata["Name"]), each.version)
+    return found
 
 
 def wanted(extras: str, without: str) -> list[str]:
@@ -43,7 +48,9 @@ def plan(extras: str, without: str, may_replace: str) -> None:
             sys.exit(f"error: {name} is what the base image is for (MAY_REPLACE)")
         base.pop(canonical(name), None)
     lines = (HERE / "cpu-py311.txt").read_text().splitlines()
-    tested = [line for line in lines if "==" in line and not line.startswith("#") and canonical(line) not in base]
+    tested = [
+        line for line in lines if "==" in line and not line.startswith("#") and canonical(line) not in base
+    ]
     tested = [line for line in tested if canonical(line) not in ("torch", "paddlepaddle")]
     pins = [f"{name}=={version}" for name, version in sorted(base.items())]
     (HERE / "base.txt").write_text("\n".join(pins) + "\n")
@@ -54,18 +61,26 @@ def plan(extras: str, without: str, may_replace: str) -> None:
 def verify() -> None:
     now = installed()
     before = dict(line.split("==") for line in (HERE / "base.txt").read_text().split())
-    odd = [f"{name} {version} -> {now.get(name)}" for name, version in before.items() if now.get(name) != version]
+    odd = [
+        f"{name} {version} -> {now.get(name)}" for name, version in before.items() if now.get(name) != version
+    ]
     if odd:
         sys.exit(f"error: pip replaced what the base image brings: {', '.join(odd)}")
-    print(f"{len(before)} packages of the base are what they were; torch {now.get('torch', 'is not installed')}")
+    print(
+        f"{len(before)} packages of the base are what they were; torch {now.get('torch', 'is not installed')}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("do", choices=("plan", "verify"))
     parser.add_argument("--extras", default="", help="of pyproject.toml, with commas")
     parser.add_argument("--without", default="", help="dependencies that are not for this image")
-    parser.add_argument("--may-replace", default="", help="packages of the base that pip may replace after all")
+    parser.add_argument(
+        "--may-replace", default="", help="packages of the base that pip may replace after all"
+    )
     args = parser.parse_args()
     plan(args.extras, args.without, args.may_replace) if args.do == "plan" else verify()
 
