@@ -25,11 +25,12 @@ def canonical(requirement: str) -> str:
 
 
 def installed() -> dict[str, str]:
-    """Versions by name; without those of the system that are no Python versions, which pip cannot be told."""
-    found = {
-        canonical(each.metadata["Name"]): each.version for each in distributions() if each.metadata["Name"]
-    }
-    return {name: version for name, version in found.items() if VERSION.fullmatch(version)}
+    """Versions by name, of what is imported first; without the system's own that are no Python versions."""
+    found: dict[str, str] = {}
+    for each in distributions():
+        if each.metadata["Name"] and VERSION.fullmatch(each.version):
+            found.setdefault(canonical(each.metadata["Name"]), each.version)
+    return found
 
 
 def wanted(extras: str, without: str) -> list[str]:

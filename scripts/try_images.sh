@@ -55,7 +55,8 @@ make_cuda() {
 make_pytorch() {
     local container site
     container=$(buildah from --pull=never "$CUDA")
-    in_container "$container" pip install --quiet --break-system-packages torch==2.13.0+cpu numpy==2.3.5 pyyaml==6.0.2
+    in_container "$container" pip install --quiet --break-system-packages \
+        torch==2.13.0+cpu numpy==2.3.5 pyyaml==6.0.2 'setuptools>=77.0.3'
     site=$(in_container "$container" python3 -c 'import torch; print(torch.__path__[0].rsplit("/", 1)[0])')
     in_container "$container" sh -c "cd $site && sed -i 's/^Version: .*/Version: $NGC_TORCH/' torch-*.dist-info/METADATA \
         && mv torch-*.dist-info torch-$NGC_TORCH.dist-info && sed -i \"s/^__version__ = .*/__version__ = '$NGC_TORCH'/\" torch/version.py"
