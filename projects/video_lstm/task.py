@@ -66,6 +66,8 @@ class VideoClassification(Task):
 
     def on_train_epoch_start(self) -> None:
         self.hold_still()
+        schedule = self.rails.schedule  # as logs have it that are written after the scheduler's step
+        self.columns["lr/after_epoch"] = schedule.lr((self.current_epoch + 1) * schedule.steps_per_epoch)
 
     def hold_still(self) -> None:
         """Freeze what this epoch freezes: a function of the epoch alone, so that a resumed run does the same."""
