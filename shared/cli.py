@@ -21,10 +21,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from shared.errors import SweepError, UserError
+from shared.ranks import run_name
 
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parents[1]
 OmegaConf.register_new_resolver("root", lambda path: str(ROOT / path), replace=True)
+OmegaConf.register_new_resolver("run_name", run_name, replace=True, use_cache=True)
 
 
 def train(file: str) -> None:
