@@ -5,25 +5,25 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 from torch.utils.data import DataLoader
 
-from shared import loggers, resume
+from shared import loggers, ranks, resume
+from shared.acceleration import describe, limit_memory, optimizer_arguments, prepare_model
 from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
-from shared.errors import UserError
+from shared.errors import SweepError, UserError
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
 from shared.policy.retention import Retention
@@ -59,15 +59,21 @@ class Assembly:
 def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
     """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
     backups = open_backups(cfg, folder)
-    start = resume.find(cfg, folder, backups.restore if backups else None)
+    start = find_start(cfg, folder, backups)
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
-    model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
-    resume.make_room(start, folder)
+    model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg.hardware)
+    if not folder.mute:
+        resume.make_room(start, folder)
+        ranks.tell(str(start.path or ""))
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
+    refuse_ranks_in_a_sweep(trainer.world_size)
+    device = trainer.strategy.root_device
+    limit_memory(device, cfg.hardware.memory_fraction)
+    log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
     batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
@@ -83,7 +89,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         config=OmegaConf.to_container(cfg),
         overrides=list(HydraConfig.get().overrides.task),
         schedule=schedule,
-        optimizer=build(cfg.optimizer, "optimizer"),
+        optimizer=build(cfg.optimizer, "optimizer", **optimizer_arguments(cfg.hardware)),
         batching=batching,
         probe_memory=cfg.micro_batch_size == "auto",
         interruption=interruption,
@@ -94,7 +100,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
-    samples = (len(train_loader.sampler), len(val_loader.sampler))
+    samples = tuple(batching.devices * len(loader.sampler) for loader in (train_loader, val_loader))
     preflight = inspect(
         task,
         schedule,
@@ -109,9 +115,25 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     return Assembly(trainer, task, train_loader, val_loader, preflight, backups)
 
 
+def refuse_ranks_in_a_sweep(world: int) -> None:
+    """Other ranks are this command started again: they would each begin a sweep of their own."""
+    if world > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+        what = f"a sweep within one process cannot train on {world} devices"
+        mend = "give each job a process of its own: -m hydra/launcher=joblib hydra.launcher.n_jobs=1 (or ray, slurm)"
+        raise SweepError(what, "trainer.devices", mend)
+
+
+def find_start(cfg: DictConfig, folder: RunFolder, backups: Backups | None) -> resume.Start:
+    """Where the run begins: the first rank looks, the others go by what it found."""
+    if folder.mute:
+        path = ranks.told()
+        return resume.begin(cfg, folder, Path(path) if path else None)
+    return resume.find(cfg, folder, backups.restore if backups else None)
+
+
 def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:
     """The run's backups, if `backup.url` is set; the first rank sees to them."""
-    if cfg.backup.url is None or rank_zero_only.rank:
+    if cfg.backup.url is None or folder.mute:
         return None
     return Backups(folder, cfg.project, **cfg.backup)
 
@@ -148,17 +170,6 @@ def guarded(factory: Callable[..., Any], key: str) -> Callable[..., Any]:
             raise UserError(str(error), key, f"see conf/{key}/ and --help") from error
 
     return make
-
-
-def prepare_model(model: nn.Module, cfg: DictConfig) -> nn.Module:
-    """Memory format and compilation, as `hardware` says; state-dict names stay as they are."""
-    if cfg.hardware.tf32:
-        torch.set_float32_matmul_precision("high")
-    if cfg.hardware.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    if cfg.hardware.compile:
-        model.compile()
-    return model
 
 
 def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Trainer:
