@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
@@ -17,10 +16,10 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.profilers import PassThroughProfiler
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
 from torch.utils.data import DataLoader
 
 from shared import loggers, ranks, resume
+from shared.acceleration import describe, limit_memory, optimizer_arguments, prepare_model
 from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
@@ -64,7 +63,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
-    model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg)
+    model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg.hardware)
     if not folder.mute:
         resume.make_room(start, folder)
         ranks.tell(str(start.path or ""))
@@ -72,6 +71,9 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         backups.start()
     trainer = build_trainer(cfg, folder)
     refuse_ranks_in_a_sweep(trainer.world_size)
+    device = trainer.strategy.root_device
+    limit_memory(device, cfg.hardware.memory_fraction)
+    log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
     batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
@@ -87,7 +89,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         config=OmegaConf.to_container(cfg),
         overrides=list(HydraConfig.get().overrides.task),
         schedule=schedule,
-        optimizer=build(cfg.optimizer, "optimizer"),
+        optimizer=build(cfg.optimizer, "optimizer", **optimizer_arguments(cfg.hardware)),
         batching=batching,
         probe_memory=cfg.micro_batch_size == "auto",
         interruption=interruption,
@@ -168,17 +170,6 @@ def guarded(factory: Callable[..., Any], key: str) -> Callable[..., Any]:
             raise UserError(str(error), key, f"see conf/{key}/ and --help") from error
 
     return make
-
-
-def prepare_model(model: nn.Module, cfg: DictConfig) -> nn.Module:
-    """Memory format and compilation, as `hardware` says; state-dict names stay as they are."""
-    if cfg.hardware.tf32:
-        torch.set_float32_matmul_precision("high")
-    if cfg.hardware.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    if cfg.hardware.compile:
-        model.compile()
-    return model
 
 
 def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> lightning.Trainer:

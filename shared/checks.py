@@ -11,6 +11,8 @@ from shared.errors import UserError
 
 Rule = tuple[str, Callable[[Any], bool], str]
 
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
 
 def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -39,6 +41,16 @@ RULES: list[Rule] = [
     ("backup.retries", lambda v: _whole(v, 0), "a whole number from 0"),
     ("backup.wait_minutes", lambda v: isinstance(v, int | float) and v >= 0, "a number of minutes from 0"),
     ("hardware.workers", lambda v: v == "auto" or _whole(v, 0), "auto or a number of processes from 0"),
+    (
+        "hardware.compile",
+        lambda v: isinstance(v, bool) or v in COMPILE_MODES,
+        f"true, false or one of {', '.join(COMPILE_MODES)}",
+    ),
+    (
+        "hardware.memory_fraction",
+        lambda v: isinstance(v, int | float) and 0 < v <= 1,
+        "a share above 0, at most 1",
+    ),
 ]
 
 

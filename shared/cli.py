@@ -21,11 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from shared.errors import SweepError, UserError
+from shared.gpus import detected_profile
 from shared.ranks import run_name
 
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parents[1]
 OmegaConf.register_new_resolver("root", lambda path: str(ROOT / path), replace=True)
+OmegaConf.register_new_resolver("detected_hardware", detected_profile, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True, use_cache=True)
 
 
@@ -83,14 +85,15 @@ def evaluate(file: str) -> None:
 def command(file: str, work: Callable[..., None], defaults: dict[str, str | None]) -> None:
     """Call `work` with a project's own `key=value` arguments; those without a default (None) must be given."""
     wanted = " ".join(f"{key}={'...' if value is None else value}" for key, value in defaults.items())
-    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
+    needed = [key for key, value in defaults.items() if value is None]
+    if {"-h", "--help"} & set(sys.argv[1:]) or (needed and len(sys.argv) == 1):
         sys.exit(f"usage: {file} {wanted}")
 
     def task() -> None:
         given = dict(word.partition("=")[::2] for word in sys.argv[1:])
         for key in given.keys() - defaults.keys():
             raise UserError("unknown argument", key, f"the arguments are {wanted}")
-        for key in [key for key, value in defaults.items() if value is None and not given.get(key)]:
+        for key in [key for key in needed if not given.get(key)]:
             raise UserError("missing argument", key, f"give {key}=...")
         work(**{**defaults, **given})
 

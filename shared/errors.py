@@ -18,4 +18,4 @@ class StoppedNonFinite(Exception):
 
 
 class ImageError(Exception):
-    """A file that holds no readable image; the message names it."""
+    """A file that holds no readable image or video; the message names it."""

@@ -1,0 +1,1 @@
+"""Does this GPU compute, and compute right, what training needs? scripts/verify_gpu.py asks."""
