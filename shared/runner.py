@@ -2,7 +2,10 @@
 
 import logging
 import math
+import sys
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,6 +19,7 @@ from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
+from shared.lost_rank import MEND, explain, watch_ranks
 from shared.ranks import rank
 from shared.run_folder import RunFolder, write_atomically
 from shared.runs import ledger
@@ -35,14 +39,24 @@ def run(cfg: DictConfig) -> float:
     if folder.mute:
         return follow(cfg, folder)
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
-    began, assembly = time.time(), None
+    began, assembly, ending = time.time(), None, threading.Lock()
+
+    def end_without(lost: str) -> None:
+        """The main thread waits for a dead rank: end the run in its place."""
+        if ending.acquire(blocking=False):
+            error = UserError(lost, "trainer.devices", MEND)
+            log.error("%s", error, extra={"file_only": True})
+            close(folder, summary | {"error": str(error)}, began)
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(f"run: {folder.path}", flush=True)
+
     with Interruption() as interruption:
         try:
             check(cfg)
             ledger.run_started(folder.path, OmegaConf.to_container(cfg, resolve=True), git_commit(ROOT))
             assembly = assemble(cfg, folder, interruption)
             write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-            fit(assembly, summary)
+            fit(assembly, summary, end_without)
             if summary["status"] == "stopped_non_finite" and HydraConfig.get().mode == RunMode.RUN:
                 raise SystemExit(1)  # but a sweep goes on: that a job diverges is a result
             best = summary["monitor"]["best"]  # what a sweeper optimises
@@ -55,6 +69,7 @@ def run(cfg: DictConfig) -> float:
             summary["error"] = " ".join(str(error).split()) or type(error).__name__
             raise
         finally:
+            ending.acquire()
             interruption.defer()
             try:
                 close(folder, summary, began)
@@ -73,7 +88,7 @@ def follow(cfg: DictConfig, folder: RunFolder) -> float:
     with Interruption() as interruption:
         try:
             check(cfg)
-            fit(assemble(cfg, folder, interruption), summary := {})
+            fit(assemble(cfg, folder, interruption), summary := {}, lambda lost: None)
         except Interrupted as interrupted:
             raise SystemExit(128 + interrupted.signum) from None
     if summary["status"] == "stopped_non_finite":
@@ -81,8 +96,11 @@ def follow(cfg: DictConfig, folder: RunFolder) -> float:
     return math.nan
 
 
-def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
-    """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
+def fit(assembly: Assembly, summary: dict[str, Any], end_without: Callable[[str], None]) -> None:
+    """Say the plan, run Lightning's fit and fill the summary, also when it raises.
+
+    Raises UserError if another rank dies; calls `end_without` with what is known if that leaves this thread waiting.
+    """
     task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
     checkpoint = rails.start.checkpoint
     summary["backup"] = assembly.backups.report() if assembly.backups else None
@@ -94,12 +112,18 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     else:
         for line in assembly.preflight.lines():
             log.info(line)
+    watch = watch_ranks(trainer, end_without)
     try:
         trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
         summary["status"] = "completed"
     except StoppedNonFinite:
         summary["status"] = "stopped_non_finite"
+    except Exception as error:
+        if lost := explain(error, watch):
+            raise lost from error
+        raise
     finally:
+        watch.over.set()
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}
         summary["restarts"] = restarts(rails.schedule, trainer.global_step)
 
