@@ -10,6 +10,7 @@ from typing import Any
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.profilers import PassThroughProfiler
@@ -22,7 +23,7 @@ from shared.acceleration import describe, limit_memory, optimizer_arguments, pre
 from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
-from shared.errors import UserError
+from shared.errors import SweepError, UserError
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
 from shared.policy.retention import Retention
@@ -67,6 +68,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
+    refuse_ranks_in_a_sweep(trainer.world_size)
     device = trainer.strategy.root_device
     limit_memory(device, cfg.hardware.memory_fraction)
     log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
@@ -109,6 +111,14 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         files=files_kept(trainer, schedule, cfg.monitor.mode),
     )
     return Assembly(trainer, task, train_loader, val_loader, preflight, backups)
+
+
+def refuse_ranks_in_a_sweep(world: int) -> None:
+    """Other ranks are this command started again: they would each begin a sweep of their own."""
+    if world > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+        what = f"a sweep within one process cannot train on {world} devices"
+        mend = "give each job a process of its own: -m hydra/launcher=joblib hydra.launcher.n_jobs=1 (or ray, slurm)"
+        raise SweepError(what, "trainer.devices", mend)
 
 
 def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:

@@ -12,7 +12,10 @@ from shared.errors import UserError
 ELSEWHERE = (
     *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "model.weights"),
     *("data.root", "data.cache", "data.cache_gb"),
-    *(f"trainer.{key}" for key in ("accelerator", "devices", "strategy", "benchmark", "log_every_n_steps")),
+    *(
+        f"trainer.{key}"
+        for key in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "log_every_n_steps")
+    ),
     *(f"trainer.enable_{key}" for key in ("checkpointing", "progress_bar", "model_summary")),
     *(f"callbacks.{key}" for key in ("lr_monitor", "metrics_log", "run_state", "progress")),
     *(f"callbacks.{key}" for key in ("checkpoints", "backup")),

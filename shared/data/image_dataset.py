@@ -90,9 +90,12 @@ class ImageDataset(Dataset):
                 continue
             corrupt = key.index if skipped else -1
             return {"image": image, "label": self.labels[index], "index": index, "corrupt": corrupt}
+        return {"image": self.blank(key), "label": 0, "index": key.index, "corrupt": key.index}
+
+    def blank(self, key: SampleKey) -> np.ndarray:
+        """Stands in where nothing could be read; never trained on, since `check` ends the run."""
         size = key.size or self.view.size
-        blank = np.zeros((size, size, 3), np.uint8)  # never trained on: `check` ends the run
-        return {"image": blank, "label": 0, "index": key.index, "corrupt": key.index}
+        return np.zeros((size, size, 3), np.uint8)
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
         images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)

@@ -114,8 +114,16 @@ class Augment:
         self.compose = A.Compose([build_transform(name, options) for name, options in transforms.items()])
 
     def __call__(self, image: np.ndarray, rng: Generator) -> np.ndarray:
-        self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        self._obey(rng)
         return self.compose(image=image)["image"]
+
+    def clip(self, frames: np.ndarray, rng: Generator) -> np.ndarray:
+        """All frames (T, H, W, 3) of a clip by the same draw."""
+        self._obey(rng)
+        return self.compose(images=frames)["images"]
+
+    def _obey(self, rng: Generator) -> None:
+        self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
 
 
 def build_transform(name: str, options: Mapping[str, Any]) -> A.BasicTransform:

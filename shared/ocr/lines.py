@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from shared.data.draws import SampleKey, keyed_generator
+from shared.errors import ImageError
 from shared.ocr.batch import STRIDE, frames_needed, sample
 from shared.ocr.charset import Charset
 from shared.ocr.degrade import Degrade, compose_clear
@@ -59,17 +60,17 @@ class GeneratedLines:
         while True:
             text = fold(self.text(rng, length), self.charset.script)
             font = self.choose_font(text, rng)
-            if (
-                text
-                and font
-                and not self.charset.missing(text)
-                and (ink := self.render(text, font, rng)).size
-            ):
-                break
-        line = compose_clear(ink, rng) if clear else self.degrade(ink, rng)
-        label = self.charset.encode(text)
-        image = prepare(line, self.height, STRIDE * (frames_needed(label) + 1))
-        return sample(image, label, text, key.index, int(not clear))
+            if not text or not font or self.charset.missing(text):
+                continue
+            if not (ink := self.render(text, font, rng)).size:
+                continue
+            line = compose_clear(ink, rng) if clear else self.degrade(ink, rng)
+            label = self.charset.encode(text)
+            try:
+                image = prepare(line, self.height, STRIDE * (frames_needed(label) + 1))
+            except ImageError:  # a lone letter with subscripts can come out too tall for a line
+                continue
+            return sample(image, label, text, key.index, int(not clear))
 
     def choose_font(self, text: str, rng: Generator) -> Font | None:
         """One of the fonts that cover the text, families equally often."""

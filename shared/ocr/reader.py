@@ -15,6 +15,7 @@ from shared.ocr.charset import Charset
 from shared.ocr.text import read_words
 
 PIECE = 640  # pixels: longer lines are cut between letters and read piece by piece
+MARGIN = 32  # pixels behind a line, more than convolutions reach: what is read must not depend on the rest of its batch
 Decode = Callable[[np.ndarray], tuple[list[int], float]]
 
 
@@ -69,7 +70,7 @@ class Reader:
 
     def _read_batch(self, lines: list[np.ndarray]) -> list[tuple[str, float]]:
         widths = np.array([line.shape[1] for line in lines], np.int64)
-        logits = self.session.run(None, {"image": stack(lines), "width": widths})[0]
+        logits = self.session.run(None, {"image": stack(lines, MARGIN), "width": widths})[0]
         found = [
             self.decode(scores[: -(-width // STRIDE)]) for scores, width in zip(logits, widths, strict=True)
         ]

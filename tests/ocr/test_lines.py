@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.data.draws import SampleKey, keyed_generator
-from shared.ocr.batch import STRIDE, frames_needed, pad_lines
+from shared.ocr.batch import STRIDE, WIDTH_STEP, frames_needed, pad_lines
 from shared.ocr.degrade import Degrade, compose_clear, pad
 from shared.ocr.fonts import open_font
 from shared.ocr.lines import GeneratedLines
@@ -65,7 +65,7 @@ def test_batches_are_padded_with_paper(lines):
     samples = [lines[SampleKey(0, i)] for i in range(5)]
     batch = pad_lines(samples)
     widest = max(sample["image"].shape[1] for sample in samples)
-    assert batch["image"].shape == (5, 1, 32, -(-widest // STRIDE) * STRIDE)
+    assert batch["image"].shape == (5, 1, 32, -(-widest // WIDTH_STEP) * WIDTH_STEP)
     for row, sample in enumerate(samples):
         width = batch["width"][row]
         assert np.array_equal(batch["image"][row, 0, :, :width], sample["image"])
@@ -103,3 +103,12 @@ def test_contrast_is_kept(contrast):
     for index in range(20):
         line = Degrade({}, contrast)(ink, keyed_generator(0, "test", index=index))
         assert np.ptp(line) >= 0.5 * contrast[0]
+
+
+def test_a_lone_letter_too_tall_for_a_line_is_drawn_anew(khmer, fonts):
+    text = LineText(["!", "ទឹក"], "khmer", phrase_share=0)
+    lines = GeneratedLines(
+        60, text, fonts, khmer, Degrade({}, (90, 200)), purpose="t", seed=0, height=32, max_length=12
+    )
+    lines.lengths[:] = 3
+    assert {lines[SampleKey(0, index)]["text"] for index in range(60)} >= {"ទឹក"}
