@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -14,11 +15,10 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
 
-from shared import loggers, resume
+from shared import loggers, ranks, resume
 from shared.acceleration import describe, limit_memory, optimizer_arguments, prepare_model
 from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
@@ -59,12 +59,14 @@ class Assembly:
 def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> Assembly:
     """Data, network, schedule, callbacks, trainer; raises UserError naming the config group that does not work."""
     backups = open_backups(cfg, folder)
-    start = resume.find(cfg, folder, backups.restore if backups else None)
+    start = find_start(cfg, folder, backups)
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
     model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg.hardware)
-    resume.make_room(start, folder)
+    if not folder.mute:
+        resume.make_room(start, folder)
+        ranks.tell(str(start.path or ""))
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
@@ -98,7 +100,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
-    samples = (len(train_loader.sampler), len(val_loader.sampler))
+    samples = tuple(batching.devices * len(loader.sampler) for loader in (train_loader, val_loader))
     preflight = inspect(
         task,
         schedule,
@@ -121,9 +123,17 @@ def refuse_ranks_in_a_sweep(world: int) -> None:
         raise SweepError(what, "trainer.devices", mend)
 
 
+def find_start(cfg: DictConfig, folder: RunFolder, backups: Backups | None) -> resume.Start:
+    """Where the run begins: the first rank looks, the others go by what it found."""
+    if folder.mute:
+        path = ranks.told()
+        return resume.begin(cfg, folder, Path(path) if path else None)
+    return resume.find(cfg, folder, backups.restore if backups else None)
+
+
 def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:
     """The run's backups, if `backup.url` is set; the first rank sees to them."""
-    if cfg.backup.url is None or rank_zero_only.rank:
+    if cfg.backup.url is None or folder.mute:
         return None
     return Backups(folder, cfg.project, **cfg.backup)
 

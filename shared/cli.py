@@ -22,11 +22,13 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from shared.errors import SweepError, UserError
 from shared.gpus import detected_profile
+from shared.ranks import run_name
 
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parents[1]
 OmegaConf.register_new_resolver("root", lambda path: str(ROOT / path), replace=True)
 OmegaConf.register_new_resolver("detected_hardware", detected_profile, replace=True)
+OmegaConf.register_new_resolver("run_name", run_name, replace=True, use_cache=True)
 
 
 def train(file: str) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.errors import UserError
+from shared.preflight import batch_in_words
 from shared.resume import Start
 from shared.training import Task, parameter_groups
 
@@ -54,9 +55,13 @@ def announce(task: Task) -> None:
     state = start.state
     epoch, at = state["epoch"] + 1, {"epoch": state["epoch"] + 1, "step": state["step"]}
     place = f"epoch {epoch}" + (f", batch {state['batch'] + 1}" if state["batch"] else "")
-    events.add(
-        "resumed", f"resume={start.mode}: on with {place}, step {state['step']}, from {start.path}", **at
-    )
+    batching = task.rails.batching
+    message = f"resume={start.mode}: on with {place}, step {state['step']}, from {start.path}"
+    if (before := state.get("devices", batching.devices)) != batching.devices:
+        message += (
+            f"; {before} -> {batching.devices} devices, now {batch_in_words(batching)}, the LR as planned"
+        )
+    events.add("resumed", message, **at)
     if start.mode != "extend":
         return
     rates = upcoming(task, epoch)

@@ -32,14 +32,19 @@ def flush(folder: Path) -> None:
 
 
 class Growing:
-    """A text file that only grows: what is added arrives whole or, while the disk takes nothing, waits in memory."""
+    """A text file that only grows: what is added arrives whole or, while the disk takes nothing, waits in memory.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    A `mute` one, of another rank than the first, writes nothing.
+    """
+
+    def __init__(self, path: Path, mute: bool = False) -> None:
+        self.path, self.mute = path, mute
         self.waiting = ""
         self.lock = threading.Lock()
 
     def add(self, text: str) -> None:
+        if self.mute:
+            return
         with self.lock:
             size = self.path.stat().st_size if self.path.exists() else 0
             try:

@@ -30,6 +30,16 @@ class FileHandler(logging.FileHandler):
             super().handleError(record)
 
 
+def hush() -> None:
+    """Ranks but the first: no train.log, and on the console errors alone."""
+    for handler in list(logging.root.handlers):
+        if isinstance(handler, FileHandler):
+            logging.root.removeHandler(handler)
+            handler.close()
+        else:
+            handler.setLevel(logging.ERROR)
+
+
 def adopt_frameworks() -> None:
     """Let the frameworks' loggers propagate to ours: handlers that Lightning installs at import double lines."""
     for name in list(logging.root.manager.loggerDict):
@@ -43,6 +53,7 @@ def adopt_frameworks() -> None:
         "The number of training batches",
         ".*does not have many workers",
         "The `srun` command is available",
+        "It is recommended to use `self.log",  # ours agree already: torchmetrics, or summed by hand
         "You're resuming from a checkpoint that ended before the epoch",
     ):
         warnings.filterwarnings("ignore", message=noise)

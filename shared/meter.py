@@ -2,8 +2,18 @@
 
 from typing import Any
 
+import lightning
 import torch
 from torch import Tensor
+
+
+def over_ranks(means: dict[str, float], trainer: lightning.Trainer) -> dict[str, float]:
+    """Means over the samples of all ranks, of which each has as many."""
+    if trainer.world_size == 1:
+        return means
+    own = torch.tensor([means[name] for name in sorted(means)], device=trainer.strategy.root_device)
+    found = trainer.strategy.reduce(own, reduce_op="mean").tolist()
+    return dict(zip(sorted(means), found, strict=True))
 
 
 class Meter:

@@ -61,7 +61,11 @@ def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
 
     Raises UserError for a checkpoint that cannot be used, and for resume_mode=exact with other settings.
     """
-    path = _locate(cfg, folder, restore)
+    return begin(cfg, folder, _locate(cfg, folder, restore))
+
+
+def begin(cfg: DictConfig, folder: RunFolder, path: Path | None) -> Start:
+    """The start at checkpoint `path`, or afresh; raises as `find`."""
     if path is None and cfg.resume_mode != "exact":
         what = f"there is no checkpoint to go on from in {folder.checkpoints}"
         raise UserError(

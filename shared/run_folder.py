@@ -48,23 +48,25 @@ def _finite(value: Any) -> Any:
 
 
 class RunFolder:
-    """Paths and writers of one run; opening an existing folder continues it."""
+    """Paths and writers of one run; opening an existing folder continues it. Ranks but the first are `mute`."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).resolve()
+    def __init__(self, path: str | Path, mute: bool = False) -> None:
+        self.path, self.mute = Path(path).resolve(), mute
         self.checkpoints = self.path / "checkpoints"
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         self.reopen()
 
     def reopen(self) -> None:
         """Take metrics.csv and events.jsonl as they are now."""
-        self.metrics = MetricsFile(self.path / "metrics.csv")
-        self.events = Events(self.path / "events.jsonl")
+        self.metrics = MetricsFile(self.path / "metrics.csv", self.mute)
+        self.events = Events(self.path / "events.jsonl", self.mute)
 
     @property
     def id(self) -> str:
         """Identity of this run for loggers, made once and kept across resumes."""
         path = self.path / "run_id"
+        if self.mute:
+            return ""
         if not path.exists():
             write_atomically(path, uuid.uuid4().hex[:12] + "\n")
         return path.read_text(encoding="utf-8").strip()
@@ -101,9 +103,9 @@ class RunFolder:
 class MetricsFile:
     """`metrics.csv`: one row per logged step; a metric that appears later widens the table."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.file = Growing(path)
+    def __init__(self, path: Path, mute: bool = False) -> None:
+        self.path, self.mute = path, mute
+        self.file = Growing(path, mute)
         self.columns = self._read()[0] or ["step", "epoch", "lr"]
 
     def append(self, row: Row) -> None:
@@ -115,7 +117,8 @@ class MetricsFile:
 
     def cut(self, rows: int) -> None:
         """Keep the first `rows` rows, and no part of a line: a resumed run logs the rest again."""
-        self._rewrite(self._read()[1][:rows])
+        if not self.mute:
+            self._rewrite(self._read()[1][:rows])
 
     def __len__(self) -> int:
         return len(self._read()[1])
@@ -153,9 +156,9 @@ class MetricsFile:
 class Events:
     """What happened and mattered: logged, and kept in `events.jsonl` for the summary, the report and the tools."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mute: bool = False) -> None:
         self.path = path
-        self.file = Growing(path)
+        self.file = Growing(path, mute)
         self.file.end_line()
 
     def add(

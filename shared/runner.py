@@ -16,6 +16,7 @@ from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
+from shared.ranks import rank
 from shared.run_folder import RunFolder, write_atomically
 from shared.runs import ledger
 from shared.summary import git_commit, restarts, versions
@@ -30,7 +31,9 @@ def run(cfg: DictConfig) -> float:
     mend, SystemExit(128 + signal) after an interruption and SystemExit(1) when NaN or inf ended the training.
     """
     logs.adopt_frameworks()
-    folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    folder = RunFolder(HydraConfig.get().runtime.output_dir, mute=rank() > 0)
+    if folder.mute:
+        return follow(cfg, folder)
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
     began, assembly = time.time(), None
     with Interruption() as interruption:
@@ -62,6 +65,20 @@ def run(cfg: DictConfig) -> float:
                 raise UserError(f"cannot write: {error.strerror}", str(folder.path), mend) from error
             finally:
                 print(f"run: {folder.path}", flush=True)
+
+
+def follow(cfg: DictConfig, folder: RunFolder) -> float:
+    """Train as another rank than the first, which alone writes files and says how it went."""
+    logs.hush()
+    with Interruption() as interruption:
+        try:
+            check(cfg)
+            fit(assemble(cfg, folder, interruption), summary := {})
+        except Interrupted as interrupted:
+            raise SystemExit(128 + interrupted.signum) from None
+    if summary["status"] == "stopped_non_finite":
+        raise SystemExit(1)
+    return math.nan
 
 
 def fit(assembly: Assembly, summary: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ class Recognition(Task):
 
     def on_validation_epoch_end(self) -> None:
         self.log("val/loss", self.val_loss.compute())
+        self.sum_over_ranks()
         for name, rate in self.rates["all"].rates().items():
             self.log(f"val/{name}", rate)
         for group in GROUPS:
@@ -78,3 +79,10 @@ class Recognition(Task):
                 self.log(f"val/cer_{group}", self.rates[group].rates()["cer"])
         self.val_loss.reset()
         self.forget()
+
+    def sum_over_ranks(self) -> None:
+        """Let every rank's error rates count the lines of all."""
+        for rates in self.rates.values():
+            own = torch.tensor(list(rates.sums.values()), device=self.device)
+            found = self.trainer.strategy.reduce(own, reduce_op="sum").tolist()
+            rates.sums = dict(zip(rates.sums, found, strict=True))

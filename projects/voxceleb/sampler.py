@@ -23,8 +23,8 @@ class SpeakerSampler(Sampler[TupleKey]):
 
     A pass takes up to `max_per_speaker` utterances of each speaker, drawn anew. A tuple whose speaker is in the batch
     already waits for a later batch; only what fits into no full batch is left out of the pass (see `utilisation`).
-    `samples_per_epoch` (in tuples) cuts the endless stream of passes into epochs. Of each batch, rank r takes
-    the tuples r, r + world, ... Raises UserError where no batch can be made.
+    `samples_per_epoch` (in tuples) cuts the endless stream of passes into epochs. Of each batch, the
+    ranks take a block each. Raises UserError where no batch can be made.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class SpeakerSampler(Sampler[TupleKey]):
         first = self.epoch * self.batches_per_epoch
         for number in range(first + self.start, first + self.batches_per_epoch):
             turn, batch = divmod(number, self.batches)
-            for utterances in self.plan(turn)[batch, self.rank :: self.world].tolist():
+            for utterances in np.split(self.plan(turn)[batch], self.world)[self.rank].tolist():
                 yield TupleKey(turn, tuple(utterances))
 
     def plan(self, turn: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning
 
+from shared.meter import over_ranks
 from shared.training import Task
 
 
@@ -32,9 +33,8 @@ class MetricsLog(lightning.Callback):
         self.clock.samples += task.rails.batching.effective
         counted = task.meter.count["window"]  # nothing, if the step was skipped
         if trainer.global_step % trainer.log_every_n_steps == 0 and counted:
-            self._write(
-                trainer, task, {f"step/{name}": mean for name, mean in task.meter.read_window().items()}
-            )
+            means = over_ranks(task.meter.read_window(), trainer)
+            self._write(trainer, task, {f"step/{name}": mean for name, mean in means.items()})
 
     def on_validation_start(self, trainer: lightning.Trainer, task: Task) -> None:
         self.clock.stop()
@@ -45,7 +45,8 @@ class MetricsLog(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
         self.clock.stop()
-        means = {f"train/{name}": mean for name, mean in task.meter.read_epoch().items()}
+        means = over_ranks(task.meter.read_epoch(), trainer)
+        means = {f"train/{name}": mean for name, mean in means.items()}
         task.results, self.validated = means | self.validated, {}
         self._write(trainer, task, task.results)
         task.rails.summary["samples_per_second"] = self.clock.rate()

@@ -9,6 +9,7 @@ import torch
 
 from shared.errors import UserError
 from shared.extend import announce, configure, translate
+from shared.meter import over_ranks
 from shared.resume import KEY, fit
 from shared.training import Task
 
@@ -22,13 +23,15 @@ class RunState(lightning.Callback):
         self.callbacks: list[lightning.Callback] = []
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, task: Task, checkpoint: dict[str, Any]) -> None:
-        rails = task.rails
+        rails, meter = task.rails, task.meter.state_dict()
+        meter |= {name: over_ranks(meter[name], trainer) for name in ("epoch", "window")}
         checkpoint[KEY] = {
             **self._position(trainer),
             "steps_per_epoch": rails.schedule.steps_per_epoch,
             "samples": rails.sampler.samples,
             "random": random_state(),
-            "meter": task.meter.state_dict(),
+            "meter": meter,
+            "devices": rails.batching.devices,
             "lr": task.lr,
             "columns": dict(task.columns),
             "metrics_rows": len(rails.folder.metrics),

@@ -28,9 +28,11 @@ class EpochSampler(Sampler[SampleKey]):
     """Sample keys of one rank, epoch by epoch (0-based, as torch's samplers count).
 
     `samples_per_epoch` cuts the endless stream of shuffled passes into epochs of that length: every
-    sample is seen once before any is seen twice, across epochs. Ranks take turns along the epoch; its
-    end is padded from its start so that all have equally many. With `lengths` of the samples (their cost, in any
-    unit), batches of `batch_size` hold samples of like length, and evaluation goes from short to long.
+    sample is seen once before any is seen twice, across epochs. Of each batch of `batch_size` x `world` samples the
+    ranks take a block each, so that the same samples meet in a micro batch whatever the number of ranks. At the end
+    of an epoch they take turns; what cannot be shared evenly is left out in training, and seen twice in evaluation.
+    With `lengths` of the samples (their cost, in any unit), batches hold samples of like length, and evaluation goes
+    from short to long.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class EpochSampler(Sampler[SampleKey]):
         self.samples, self.seed, self.shuffle = samples, seed, shuffle
         self.epoch_length = samples_per_epoch or samples
         self.rank, self.world = rank, world
-        self.lengths, self.global_batch = lengths, batch_size * world
+        self.lengths, self.batch_size, self.global_batch = lengths, batch_size, batch_size * world
         self._orders: dict[int, np.ndarray] = {}
         self.image_size: int | None = None
         self.epoch = 0
@@ -73,13 +75,22 @@ class EpochSampler(Sampler[SampleKey]):
 
     def __len__(self) -> int:
         """Of a whole epoch: Lightning takes the number of every epoch's batches from it, a resumed one included."""
-        return math.ceil(self.epoch_length / self.world)
+        share = self.epoch_length / self.world
+        return math.floor(share) if self.shuffle else math.ceil(share)
 
     def __iter__(self) -> Iterator[SampleKey]:
         first, size = self.epoch * self.epoch_length, self.image_size
-        for position in range(self.start + self.rank, len(self) * self.world, self.world):
+        for position in self._positions():
             epoch, offset = divmod(first + position % self.epoch_length, self.samples)
             yield SampleKey(epoch, int(self._order(epoch)[offset]), size)
+
+    def _positions(self) -> Iterator[int]:
+        """Places of this rank's samples in the epoch."""
+        whole = self.epoch_length - self.epoch_length % self.global_batch
+        for batch in range(self.start, whole, self.global_batch):
+            block = batch + self.rank * self.batch_size
+            yield from range(block, block + self.batch_size)
+        yield from range(whole + self.rank, len(self) * self.world, self.world)
 
     def _order(self, epoch: int) -> np.ndarray:
         """Indices of one pass over the data."""

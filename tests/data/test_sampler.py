@@ -36,18 +36,43 @@ def test_virtual_epochs_repeat_no_sample_before_all_are_seen(samples, seed, leng
     assert max(counts.values()) - min(counts[i] for i in range(samples)) <= 1
 
 
-@given(samples=SIZES, seed=SEEDS, length=st.integers(1, 150), world=st.integers(1, 5), data=st.data())
-def test_ranks_share_an_epoch_equally_and_completely(samples, seed, length, world, data):
-    epoch = data.draw(st.integers(0, 5))
-    whole = epoch_keys(EpochSampler(samples, seed, samples_per_epoch=length), epoch)
-    ranks = [
-        epoch_keys(EpochSampler(samples, seed, samples_per_epoch=length, rank=rank, world=world), epoch)
+@given(
+    samples=SIZES,
+    seed=SEEDS,
+    length=st.integers(1, 150),
+    world=st.integers(1, 5),
+    batch=st.integers(1, 8),
+    shuffle=st.booleans(),
+)
+def test_ranks_share_an_epoch_evenly(samples, seed, length, world, batch, shuffle):
+    settings = {"samples_per_epoch": length, "shuffle": shuffle}
+    whole = epoch_keys(EpochSampler(samples, seed, **settings), 2)
+    samplers = [
+        EpochSampler(samples, seed, rank=rank, world=world, batch_size=batch, **settings)
         for rank in range(world)
     ]
-    assert len({len(keys) for keys in ranks}) == 1
-    merged = [key for turn in zip(*ranks, strict=True) for key in turn]
-    assert merged[:length] == whole
-    assert set(merged) == set(whole)
+    ranks = [epoch_keys(sampler, 2) for sampler in samplers]
+    assert {len(keys) for keys in ranks} == {len(samplers[0])}
+    merged = list(chain.from_iterable(ranks))
+    if shuffle:
+        assert len(merged) == len(set(merged)) == length - length % world
+    else:
+        assert set(merged) == set(whole) and len(merged) < length + world
+
+
+@given(samples=st.integers(1, 200), seed=SEEDS, world=st.integers(1, 5), batch=st.integers(1, 8))
+def test_the_ranks_batches_side_by_side_are_those_of_one(samples, seed, world, batch):
+    together = batch * world
+    one = epoch_keys(EpochSampler(samples, seed, batch_size=together), 1)
+    ranks = [
+        epoch_keys(EpochSampler(samples, seed, rank=rank, world=world, batch_size=batch), 1)
+        for rank in range(world)
+    ]
+    steps = samples // together
+    assert len(ranks[0]) // batch == steps, "as many steps whatever the number of ranks"
+    for step in range(steps):
+        blocks = [keys[step * batch : (step + 1) * batch] for keys in ranks]
+        assert list(chain.from_iterable(blocks)) == one[step * together : (step + 1) * together]
 
 
 @given(samples=SIZES, seed=SEEDS, world=st.integers(1, 4), data=st.data())
