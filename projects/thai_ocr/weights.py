@@ -1,4 +1,4 @@
-"""Weights from files of either framework: what fits is loaded by name, the classifier row by character, and all is said.
+"""Weights from files of either framework: what fits is loaded by name, the classifier by character; all is said.
 
 Read without running any code of theirs: safetensors, .npz, Paddle's .pdparams, and our own checkpoints.
 """
