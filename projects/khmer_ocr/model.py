@@ -59,12 +59,17 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         batch, frames, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, frames, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        x = x + F.dropout(
-            self.out(mixed.transpose(1, 2).reshape(batch, frames, width)), self.dropout, self.training
-        )
+        mixed = attend(*qkv.permute(2, 0, 3, 1, 4).unbind(0), mask).transpose(1, 2)
+        x = x + F.dropout(self.out(mixed.reshape(batch, frames, width)), self.dropout, self.training)
         return x + F.dropout(self.feed(self.norm2(x)), self.dropout, self.training)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Attention; in fp32 on a processor, where its backward pass in bf16 takes four times as long."""
+    if query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    with torch.autocast("cpu", enabled=False):
+        return F.scaled_dot_product_attention(query.float(), key.float(), value.float(), attn_mask=mask)
 
 
 class LineRecogniser(nn.Module):
