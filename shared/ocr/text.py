@@ -38,7 +38,7 @@ class LineText:
         path = Path(phrases) if phrases.endswith((".yaml", ".yml")) else FOLDER / f"{phrases}.yaml"
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         self.patterns, self.months = content["patterns"], content["months"]
-        self.marks, self.brackets = content["marks"], content["brackets"]
+        self.marks, self.brackets, self.country = content["marks"], content["brackets"], content["country"]
         self.native = str.maketrans(string.digits, content["digits"])
 
     def __call__(self, rng: Generator, length: int) -> str:
@@ -78,7 +78,7 @@ class LineText:
             "year": lambda: str(rng.integers(1900, 2100)),
             "count": lambda: str(rng.integers(10 ** int(rng.integers(1, 5)))),
             "price": lambda: price(rng),
-            "phone": lambda: phone(rng),
+            "phone": lambda: phone(rng, self.country),
             "hour": lambda: str(rng.integers(1, 25)),
             "minute": lambda: f"{rng.integers(60):02d}",
             "latin": lambda: latin(rng),
@@ -96,10 +96,10 @@ def price(rng: Generator) -> str:
     return f"{amount:,}".replace(",", separator)
 
 
-def phone(rng: Generator) -> str:
+def phone(rng: Generator, country: str) -> str:
     blocks = [f"0{rng.integers(10, 100)}", f"{rng.integers(1000):03d}", f"{rng.integers(10000):03d}"]
-    country = "+855 " if rng.random() < 0.2 else ""
-    return country + " -."[int(rng.integers(3))].join(blocks)
+    prefix = f"{country} " if rng.random() < 0.2 else ""
+    return prefix + " -."[int(rng.integers(3))].join(blocks)
 
 
 def latin(rng: Generator) -> str:
