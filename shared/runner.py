@@ -1,17 +1,18 @@
-"""One run of a Lightning project, from a composed config to a run folder that explains itself."""
+"""One run, from a composed config to a run folder that explains itself; `framework` names who builds and fits it."""
 
 import logging
 import math
 import time
+from importlib import import_module
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from shared import loggers, logs
-from shared.assembly import Assembly, assemble
+from shared import logging_out, logs
 from shared.backup import Backups
+from shared.build import Assembly
 from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
@@ -29,6 +30,7 @@ def run(cfg: DictConfig) -> float:
     Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
     mend, SystemExit(128 + signal) after an interruption and SystemExit(1) when NaN or inf ended the training.
     """
+    framework = import_module(f"{cfg.framework.package}.assembly")
     logs.adopt_frameworks()
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
@@ -37,7 +39,7 @@ def run(cfg: DictConfig) -> float:
         try:
             check(cfg)
             ledger.run_started(folder.path, OmegaConf.to_container(cfg, resolve=True), git_commit(ROOT))
-            assembly = assemble(cfg, folder, interruption)
+            assembly = framework.assemble(cfg, folder, interruption)
             write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             fit(assembly, summary)
             if summary["status"] == "stopped_non_finite" and HydraConfig.get().mode == RunMode.RUN:
@@ -64,9 +66,8 @@ def run(cfg: DictConfig) -> float:
 
 
 def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
-    """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
-    task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
-    checkpoint = rails.start.checkpoint
+    """Say the plan, train and fill the summary, also when it raises."""
+    trainer, rails = assembly.trainer, assembly.task.rails
     summary["backup"] = assembly.backups.report() if assembly.backups else None
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
     summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
@@ -77,7 +78,7 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
         for line in assembly.preflight.lines():
             log.info(line)
     try:
-        trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
+        assembly.fit()
         summary["status"] = "completed"
     except StoppedNonFinite:
         summary["status"] = "stopped_non_finite"
@@ -92,7 +93,7 @@ def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
     ledger.run_ended(folder.path, summary)
-    loggers.finish()
+    logging_out.finish()
     draw(folder)
     log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)
 

@@ -6,45 +6,19 @@ Lightning batch is one optimizer step, a step is atomic, and running out of memo
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import lightning
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from shared.interruption import Interruption
 from shared.meter import Meter
-from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
-from shared.resume import Start
-from shared.run_folder import RunFolder
+from shared.rails import Rails
 from shared.step import Batch, Gradients, Snapshot, gradients
-
-
-@dataclass
-class Rails:
-    """What the runner gives a task for one run; callbacks leave their part of summary.json in `summary`."""
-
-    folder: RunFolder
-    config: dict[str, Any]
-    overrides: list[str]
-    schedule: Schedule
-    optimizer: Callable[..., Optimizer]
-    batching: Batching
-    sampler: Any
-    interruption: Interruption
-    monitor: str
-    mode: Literal["min", "max"]
-    clip_norm: float | None = None
-    probe_memory: bool = False
-    start: Start = field(default_factory=Start)
-    saved: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
-    """Told of each new checkpoint: the records by role."""
-    cycle_bests: dict[int, float] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
 
 
 class Guard(Protocol):

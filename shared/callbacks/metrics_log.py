@@ -1,14 +1,17 @@
 """Rows of metrics.csv, and the same rows to every other logger."""
 
+from __future__ import annotations
+
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
+if TYPE_CHECKING:
+    import lightning
 
-from shared.training import Task
+    from shared.training import Task
 
 
-class MetricsLog(lightning.Callback):
+class MetricsLog:
     """One row every `trainer.log_every_n_steps` steps (`step/*`) and one per epoch (`train/*`, `val/*`).
 
     `step/*` are means since the previous row, `train/*` means over the epoch. `time/*` are the only columns in which
