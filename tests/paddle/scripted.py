@@ -68,7 +68,7 @@ SETTINGS = {"schedule": partial(CosineRestarts, t_0=4)}
 
 
 def decisions(folder: Path) -> dict:
-    """Events but for those that follow from initial weights, LRs by step, and which epochs the roles of checkpoints hold."""
+    """Events but for those that follow from initial weights, LRs by step, epochs of the checkpoints by role."""
     events = RunFolder(folder).events.read()
     found = [(e["kind"], e["epoch"], e["step"]) for e in events if not e["kind"].endswith("_spike")]
     with (folder / "metrics.csv").open(newline="") as file:
