@@ -19,7 +19,7 @@ setup: .venv/ready  ## Create .venv with everything training and tests need
 	@echo "Setting up .venv with $(PYTHON) (once; a few minutes, about 3 GB) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed (PYTHON): make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[paddle,wandb,sftp,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[paddle,wandb,sftp,serve,sweeps,dev]'
 	@touch $@
 	@echo "Done: $(BIN)/python is ready."
 

@@ -18,7 +18,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from shared import logging_out, resume
-from shared.build import Assembly, batches, build, build_batching, files_kept, open_backups, workers
+from shared.build import (
+    Assembly,
+    batches,
+    build,
+    build_batching,
+    files_kept,
+    open_backups,
+    refuse_ranks_in_a_sweep,
+    workers,
+)
 from shared.callbacks.adoption import adopt
 from shared.data.loader import make_loader
 from shared.errors import UserError
@@ -53,6 +62,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
+    refuse_ranks_in_a_sweep(trainer.world_size)
     batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from shared.backup import Backups
-from shared.errors import UserError
+from shared.errors import SweepError, UserError
 from shared.policy.batching import Batching
 from shared.policy.retention import Retention
 from shared.policy.schedule_base import Schedule
@@ -76,6 +78,14 @@ def build_batching(cfg: DictConfig, devices: int, most: int | None = None) -> Ba
         raise UserError(
             str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"
         ) from error
+
+
+def refuse_ranks_in_a_sweep(world: int) -> None:
+    """Other ranks are this command started again: they would each begin a sweep of their own."""
+    if world > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+        what = f"a sweep within one process cannot train on {world} devices"
+        mend = "give each job a process of its own: -m hydra/launcher=joblib hydra.launcher.n_jobs=1 (or ray, slurm)"
+        raise SweepError(what, "trainer.devices", mend)
 
 
 def open_backups(cfg: DictConfig, folder: RunFolder, rank: int) -> Backups | None:

@@ -20,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from shared.errors import UserError
+from shared.errors import SweepError, UserError
 
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ def train(file: str) -> None:
         except InstantiationException:
             raise
         except USER_ERRORS as error:
-            if not _in_sweep():
+            if not _in_sweep() or isinstance(error, SweepError):
                 _exit(_explain(error, project))
             _say(_explain(error, project))
         except Exception:
@@ -81,14 +81,15 @@ def evaluate(file: str) -> None:
 def command(file: str, work: Callable[..., None], defaults: dict[str, str | None]) -> None:
     """Call `work` with a project's own `key=value` arguments; those without a default (None) must be given."""
     wanted = " ".join(f"{key}={'...' if value is None else value}" for key, value in defaults.items())
-    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
+    needed = [key for key, value in defaults.items() if value is None]
+    if {"-h", "--help"} & set(sys.argv[1:]) or (needed and len(sys.argv) == 1):
         sys.exit(f"usage: {file} {wanted}")
 
     def task() -> None:
         given = dict(word.partition("=")[::2] for word in sys.argv[1:])
         for key in given.keys() - defaults.keys():
             raise UserError("unknown argument", key, f"the arguments are {wanted}")
-        for key in [key for key, value in defaults.items() if value is None and not given.get(key)]:
+        for key in [key for key in needed if not given.get(key)]:
             raise UserError("missing argument", key, f"give {key}=...")
         work(**{**defaults, **given})
 
@@ -98,7 +99,7 @@ def command(file: str, work: Callable[..., None], defaults: dict[str, str | None
 def _main(task: Callable[[DictConfig], Any], project: str) -> None:
     config = str(ROOT / "conf")
     _guard(hydra.main(version_base="1.3", config_path=config, config_name=project)(task), project)
-    if "shared.sweep" in sys.modules and (code := sys.modules["shared.sweep"].exit_code()):
+    if "shared.sweeps.table" in sys.modules and (code := sys.modules["shared.sweeps.table"].exit_code()):
         sys.exit(code)
 
 

@@ -9,9 +9,13 @@ class UserError(Exception):
         super().__init__(f"{what} ({where}): {mend}")
 
 
+class SweepError(UserError):
+    """What is wrong with every job of a sweep, so that none of them runs."""
+
+
 class StoppedNonFinite(Exception):
     """The policy gave the run up: NaN or inf came back after every skip and rollback."""
 
 
 class ImageError(Exception):
-    """A file that holds no readable image; the message names it."""
+    """A file that holds no readable image or video; the message names it."""

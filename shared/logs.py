@@ -42,6 +42,7 @@ def adopt_frameworks() -> None:
         r"`isinstance\(treespec",
         "The number of training batches",
         ".*does not have many workers",
+        "The `srun` command is available",
         "You're resuming from a checkpoint that ended before the epoch",
     ):
         warnings.filterwarnings("ignore", message=noise)

@@ -47,10 +47,11 @@ def run(cfg: DictConfig) -> float:
             best = summary["monitor"]["best"]  # what a sweeper optimises
             return math.nan if best is None else best
         except Interrupted as interrupted:
-            summary["status"] = "interrupted"
+            summary |= {"status": "interrupted", "error": f"stopped by {interrupted}"}
             raise SystemExit(128 + interrupted.signum) from None
         except Exception as error:  # the command line shows it; train.log keeps it
             log.error("%s", error, exc_info=not isinstance(error, UserError), extra={"file_only": True})
+            summary["error"] = " ".join(str(error).split()) or type(error).__name__
             raise
         finally:
             interruption.defer()

@@ -11,8 +11,11 @@ from shared.errors import UserError
 # Where a run lies and what it logs, and on which machine it runs. All else counts: what is unknown here may matter.
 ELSEWHERE = (
     *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "framework"),
-    *("data.root", "model.weights"),
-    *(f"trainer.{key}" for key in ("accelerator", "devices", "strategy", "benchmark", "log_every_n_steps")),
+    *("data.root", "data.cache", "data.cache_gb", "model.weights"),
+    *(
+        f"trainer.{key}"
+        for key in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "log_every_n_steps")
+    ),
     *(f"trainer.enable_{key}" for key in ("checkpointing", "progress_bar", "model_summary")),
     *(f"callbacks.{key}" for key in ("lr_monitor", "metrics_log", "run_state", "progress")),
     *(f"callbacks.{key}" for key in ("checkpoints", "backup")),

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted(path for folder in ("shared", "projects", "scripts") for path in (ROOT / folder).rglob("*.py"))
+FILES = sorted(
+    path
+    for folder in ("shared", "projects", "scripts", "hydra_plugins")
+    for path in (ROOT / folder).rglob("*.py")
+)
 PROJECTS = sorted(path.parent.name for path in ROOT.glob("projects/*/train.py"))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from shared.data.image_dataset import ImageDataset
+from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import encode_jpeg
 from shared.data.loader import make_loader
 from shared.data.views import TrainView, random_box
@@ -77,7 +77,7 @@ def pillow_loader(paths: list[str], size: int) -> torch.utils.data.DataLoader:
 
 def our_loader(paths: list[str], size: int) -> torch.utils.data.DataLoader:
     view = TrainView(size, SCALE, RATIO, {"HorizontalFlip": {"p": 0.5}}, seed=0)
-    return make_loader(ImageDataset(paths, [0] * len(paths), view, max_corrupt=0), BATCH, train=True)
+    return make_loader(ImageDataset(Files(paths), [0] * len(paths), view, max_corrupt=0), BATCH, train=True)
 
 
 def measure(loader: torch.utils.data.DataLoader) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Labelled image files as a data set: encoded bytes in, uint8 pixels out, unreadable files counted."""
+"""Labelled images as a data set: encoded bytes in, uint8 pixels out, unreadable files counted."""
 
 import logging
 import os
@@ -25,35 +25,61 @@ class View(Protocol):
     def __call__(self, data: bytes, name: str, key: SampleKey) -> np.ndarray: ...
 
 
+class Source(Protocol):
+    """Encoded images by number: files of a folder, or shared.data.shards.Shards."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str: ...
+
+    def read(self, index: int) -> bytes:
+        """Raises OSError if it cannot be had."""
+
+
+class Files:
+    """Files by their paths, which become one array, not a list, so that workers share the parent's pages."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = np.array([os.fsencode(path) for path in paths])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        return os.fsdecode(self.paths[index])
+
+    def read(self, index: int) -> bytes:
+        with open(self.name(index), "rb") as file:  # noqa: PTH123 (a Path costs as much as the read)
+            return file.read()
+
+
 class ImageDataset(Dataset):
     """Maps a SampleKey to one image; a file that cannot be read is replaced by the next that can.
 
-    `paths` and `labels` become arrays, not lists, so that workers share the parent's pages. Batches:
-    `image` uint8 (N, 3, H, W) in channels_last layout, `label` and `index` int64 (N,), `corrupt` int64
+    Batches: `image` uint8 (N, 3, H, W) in channels_last layout, `label` and `index` int64 (N,), `corrupt` int64
     (N,): the index of the unreadable file that a sample stands in for, else -1.
     """
 
-    def __init__(self, paths: Sequence[str], labels: Sequence[int], view: View, max_corrupt: int) -> None:
-        self.paths = np.array([os.fsencode(path) for path in paths])
+    def __init__(self, source: Source, labels: Sequence[int], view: View, max_corrupt: int) -> None:
+        self.source = source
         self.labels = np.array(labels, dtype=np.int64)
         self.view = view
         self.max_corrupt = max_corrupt
         self.corrupt: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.source)
 
     def path(self, index: int) -> str:
-        return os.fsdecode(self.paths[index])
+        return self.source.name(index)
 
     def load(self, key: SampleKey) -> np.ndarray:
-        path = self.path(key.index)
+        name = self.path(key.index)
         try:
-            with open(path, "rb") as file:  # noqa: PTH123 (a Path costs as much as the read)
-                data = file.read()
+            data = self.source.read(key.index)
         except OSError as error:
-            raise ImageError(f"{path}: {error.strerror}") from error
-        return self.view(data, path, key)
+            raise ImageError(f"{name}: {error.strerror or error}") from error
+        return self.view(data, name, key)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
         for skipped in range(self.max_corrupt + 1):
@@ -64,9 +90,12 @@ class ImageDataset(Dataset):
                 continue
             corrupt = key.index if skipped else -1
             return {"image": image, "label": self.labels[index], "index": index, "corrupt": corrupt}
+        return {"image": self.blank(key), "label": 0, "index": key.index, "corrupt": key.index}
+
+    def blank(self, key: SampleKey) -> np.ndarray:
+        """Stands in where nothing could be read; never trained on, since `check` ends the run."""
         size = key.size or self.view.size
-        blank = np.zeros((size, size, 3), np.uint8)  # never trained on: `check` ends the run
-        return {"image": blank, "label": 0, "index": key.index, "corrupt": key.index}
+        return np.zeros((size, size, 3), np.uint8)
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
         images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)

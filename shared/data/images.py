@@ -3,6 +3,7 @@
 Pixels are RGB, height x width x channel. EXIF orientation is ignored, as official ImageNet weights expect.
 """
 
+import io
 import os
 import random
 import sys
@@ -15,6 +16,7 @@ from numpy.random import Generator
 
 from shared.errors import ImageError, UserError
 
+STANDARD_LUMINANCE = 3688  # sum of the table in annex K.1 of ITU-T T.81
 MAX_PIXELS = 2**28  # a decoder allocates what a header claims; no photograph is larger
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks the network for a newer version
@@ -25,6 +27,7 @@ sys.modules.setdefault(
 import albumentations as A  # noqa: E402
 import cv2  # noqa: E402
 import simplejpeg  # noqa: E402
+from PIL import Image  # noqa: E402
 
 cv2.setNumThreads(0)  # the loader's workers are the parallelism
 
@@ -115,8 +118,16 @@ class Augment:
         self.compose = A.Compose([build_transform(name, options) for name, options in transforms.items()])
 
     def __call__(self, image: np.ndarray, rng: Generator) -> np.ndarray:
-        self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        self._obey(rng)
         return self.compose(image=image)["image"]
+
+    def clip(self, frames: np.ndarray, rng: Generator) -> np.ndarray:
+        """All frames (T, H, W, 3) of a clip by the same draw."""
+        self._obey(rng)
+        return self.compose(images=frames)["images"]
+
+    def _obey(self, rng: Generator) -> None:
+        self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
 
 
 def build_transform(name: str, options: Mapping[str, Any]) -> A.BasicTransform:
@@ -129,6 +140,39 @@ def build_transform(name: str, options: Mapping[str, Any]) -> A.BasicTransform:
             return kind(**options)
     except (TypeError, ValueError, UserWarning) as error:
         raise UserError(" ".join(str(error).split()), where, "correct its options") from error
+
+
+def shrink_file(data: bytes, name: str, short_side: int | None, quality: int | None) -> bytes:
+    """An image file with its shorter side at `short_side` pixels; never enlarged.
+
+    `quality` is that of a JPEG (1-100); None keeps the file's own: a JPEG stays as fine or coarse as it is, all else
+    becomes PNG, and a file that is small enough stays as it is.
+    """
+    image, kept = decode(data, name), jpeg_quality(data)
+    shrink = min(image.shape[:2]) / short_side if short_side else 1
+    if shrink <= 1 and quality is None:
+        return data
+    if shrink > 1:
+        height, width = (round(side / shrink) for side in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    if quality or kept:
+        return encode_jpeg(image, quality or kept)
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def jpeg_quality(data: bytes) -> int | None:
+    """The quality (1-100) whose luminance table is as coarse as this JPEG's; None if it is no JPEG.
+
+    libjpeg scales its standard table by 200 - 2 quality percent, or 5000 / quality below 50.
+    """
+    if not data.startswith(b"\xff\xd8"):
+        return None
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            coarse = 100 * sum(file.quantization[0]) / STANDARD_LUMINANCE
+    except (OSError, KeyError, AttributeError):
+        return 95
+    return round(min(100, max(1, (200 - coarse) / 2 if coarse <= 100 else 5000 / coarse)))
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:

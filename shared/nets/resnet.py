@@ -3,9 +3,13 @@
 The stride of a bottleneck sits on its 3x3 convolution ("v1.5"), as the official weights expect.
 """
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 # What the official weights expect of RGB scaled to [0, 1].
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -105,7 +109,9 @@ STAGES = {
 class ResNet(nn.Module):
     """Images (N, 3, H, W) -> logits (N, num_classes); `features` -> pooled features (N, feature_dim).
 
-    `zero_init_residual` starts every residual branch at zero (Goyal et al. 2017, arXiv:1706.02677).
+    `zero_init_residual` starts every residual branch at zero (Goyal et al. 2017, arXiv:1706.02677). `width`: channels
+    of the first stage. `checkpointing` keeps only each stage's input for the backward pass and computes the rest
+    again (Chen et al. 2016, arXiv:1604.06174).
     """
 
     def __init__(
@@ -114,21 +120,24 @@ class ResNet(nn.Module):
         num_classes: int = 1000,
         blurpool: bool = False,
         zero_init_residual: bool = False,
+        width: int = 64,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         block, repeats = STAGES[depth]
-        self.conv1 = conv(3, 64, 7, stride=2)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = conv(3, width, 7, stride=2)
+        self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         if blurpool:
-            self.maxpool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), BlurPool2d(64, stride=2))
-        channels = 64
+            self.maxpool = nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), BlurPool2d(width, stride=2))
+        channels = width
         for stage, count in enumerate(repeats):
-            width, blocks = 64 * 2**stage, []
+            blocks = []
             for position in range(count):
                 stride = 2 if stage > 0 and position == 0 else 1
-                blocks.append(block(channels, width, stride, blurpool))
-                channels = width * block.expansion
+                blocks.append(block(channels, width * 2**stage, stride, blurpool))
+                channels = width * 2**stage * block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.feature_dim = channels
         self.fc = nn.Linear(channels, num_classes)
@@ -143,9 +152,34 @@ class ResNet(nn.Module):
                 nn.init.zeros_(last.weight)
 
     def features(self, x: Tensor) -> Tensor:
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        for part in (self.stem, self.layer1, self.layer2, self.layer3, self.layer4):
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(part, x, use_reentrant=False, context_fn=self.recomputation)
+            else:
+                x = part(x)
         return x.mean(dim=(2, 3))
+
+    def stem(self, x: Tensor) -> Tensor:
+        return self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+
+    def recomputation(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Contexts of the first and of the second computation: only the first may move the running statistics."""
+        return nullcontext(), still(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.features(x))
+
+
+@contextmanager
+def still(module: nn.Module) -> Iterator[None]:
+    """Let BatchNorm use the batch's statistics without taking them into its running ones."""
+    norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
+    saved = [(each.momentum, each.num_batches_tracked.clone()) for each in norms]
+    for each in norms:
+        each.momentum = 0.0
+    try:
+        yield
+    finally:
+        for each, (momentum, batches) in zip(norms, saved, strict=True):
+            each.momentum = momentum
+            each.num_batches_tracked.copy_(batches)

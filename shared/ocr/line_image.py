@@ -12,6 +12,15 @@ from shared.errors import ImageError
 
 MIN_WIDTH, MAX_WIDTH = 16, 8192
 MAX_PIXELS = 50_000_000  # no line crop is larger; a decoder allocates what a header claims
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "GIF",
+    "PPM",
+)  # Pillow runs Ghostscript for some of the others
 MIN_SIDE = 3
 TALLEST = 3  # height over width: one letter with its subscripts may stand tall, a line does not
 
@@ -26,16 +35,16 @@ def read_line(path: str | Path, height: int) -> np.ndarray:
         raise ImageError(f"{path}: {error}") from error
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """An image file's bytes -> uint8 (H, W): any depth, CMYK, palettes; transparency becomes white, EXIF turns it."""
     if not data:
         raise ImageError("empty file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is stricter
-            image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(f"{image.width} x {image.height} pixels")
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if image.width * image.height > max_pixels:
+            raise ImageError(f"{image.width} x {image.height} pixels are too many")
         return grey(ImageOps.exif_transpose(image))
     except ImageError:
         raise
@@ -49,6 +58,8 @@ def grey(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(("I", "F")):
         deep = np.asarray(image, np.float64)
         low, high = deep.min(), deep.max()
+        if not np.isfinite(high - low):
+            raise ImageError("pixels that are no numbers")
         return ((deep - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         layer = image.convert("RGBA")

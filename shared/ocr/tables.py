@@ -1,9 +1,12 @@
-"""Labelled line images as people have them: labels.tsv, PaddleOCR's label files, the scene-text community's LMDB."""
+"""Labelled line images as people have them: labels.tsv, PaddleOCR's label files, LMDBs, shards."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from shared.data.shard_index import ABOUT
+from shared.data.shards import Shards
 from shared.errors import UserError
 
 NAMES = {  # label files that a folder may hold, for all of it or for one split
@@ -11,10 +14,11 @@ NAMES = {  # label files that a folder may hold, for all of it or for one split
     "train": ("train.tsv", "train_list.txt", "rec_gt_train.txt", "train/labels.tsv", "train/data.mdb"),
     "val": ("val.tsv", "val_list.txt", "rec_gt_val.txt", "rec_gt_test.txt", "val/labels.tsv", "val/data.mdb"),
 }
+NAMES = {split: (*names, f"{split}/{ABOUT}") for split, names in NAMES.items()}
 
 
 class Line(NamedTuple):
-    """An image, as a file or as a record of an LMDB (`lmdb folder#key`), and its text."""
+    """An image and its text: a file, an LMDB's record (`folder#image-N`) or a sample in shards (`folder#sample-N`)."""
 
     image: str
     text: str
@@ -29,6 +33,9 @@ def read_table(path: Path) -> list[Line]:
     """Lines of a label file; image paths are relative to its folder. UserError names the first malformed row."""
     if path.name == "data.mdb":
         return list(read_lmdb(path.parent))
+    if path.name == ABOUT:
+        shards = open_shards(str(path.parent))
+        return [Line(f"{path.parent}#sample-{row}", shards.text(row)) for row in range(len(shards))]
     try:
         rows = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -74,6 +81,9 @@ def open_lmdb(folder: Path):
 
 def image_bytes(image: str) -> bytes:
     """The encoded image of a Line; OSError if it is not there."""
+    folder, mark, row = image.partition("#sample-")
+    if mark:
+        return open_shards(folder).read(int(row))
     folder, mark, key = image.partition("#image-")
     if not mark:
         return Path(image).read_bytes()
@@ -83,6 +93,8 @@ def image_bytes(image: str) -> bytes:
         raise FileNotFoundError(2, "no such record", image)
     return bytes(data)
 
+
+open_shards = lru_cache(maxsize=None)(Shards)  # an index is read once a process
 
 ENVIRONMENTS: dict[str, object] = {}
 

@@ -9,7 +9,16 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from shared import logging_out, resume
-from shared.build import Assembly, batches, build, build_batching, files_kept, open_backups, workers
+from shared.build import (
+    Assembly,
+    batches,
+    build,
+    build_batching,
+    files_kept,
+    open_backups,
+    refuse_ranks_in_a_sweep,
+    workers,
+)
 from shared.interruption import Interruption
 from shared.paddle.loader import Loader, make_loader
 from shared.paddle.trainer import Trainer
@@ -36,6 +45,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     if backups:
         backups.start()
     trainer = build_trainer(cfg, folder)
+    refuse_ranks_in_a_sweep(trainer.world_size)
     batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(

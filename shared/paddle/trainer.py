@@ -166,6 +166,15 @@ class Trainer:
         paddle.distributed.all_reduce(largest, paddle.distributed.ReduceOp.MAX)
         return largest.tolist()
 
+    @property
+    def strategy(self) -> "Trainer":
+        """What callbacks ask to broadcast."""
+        return self
+
+    def broadcast(self, holds: bool) -> bool:
+        """The first rank's answer, on all ranks."""
+        return self.most([int(holds and self.is_global_zero)]) == [1]
+
     def all_agree(self, holds: bool) -> bool:
         return self.most([int(not holds)]) == [0]
 

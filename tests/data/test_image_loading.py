@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from shared.data.image_dataset import ImageDataset
+from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import encode_jpeg
 from shared.data.loader import make_loader
 from shared.data.views import CenterView, TrainView
@@ -26,7 +26,7 @@ def files(tmp_path, photo):
 
 def dataset(files, max_corrupt=2):
     view = TrainView(32, (0.08, 1), (0.75, 1.33), FLIP_AND_JITTER, seed=1)
-    return ImageDataset([str(path) for path in files], range(len(files)), view, max_corrupt)
+    return ImageDataset(Files([str(path) for path in files]), range(len(files)), view, max_corrupt)
 
 
 def batches(loader, epochs=2):
@@ -77,7 +77,7 @@ def test_batch_layout(files):
 
 
 def test_evaluation_sees_every_sample_once_and_the_centre(files, photo):
-    data = ImageDataset([str(path) for path in files], range(24), CenterView(90, 1.0), 0)
+    data = ImageDataset(Files([str(path) for path in files]), range(24), CenterView(90, 1.0), 0)
     seen = list(make_loader(data, 7, train=False))
     assert torch.cat([batch["index"] for batch in seen]).tolist() == list(range(24))
     error = seen[0]["image"][0].permute(1, 2, 0).numpy().astype(float) - photo[:90, 15:105]

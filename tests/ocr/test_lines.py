@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.data.draws import SampleKey, keyed_generator
-from shared.ocr.batch import STRIDE, frames_needed, pad_lines
+from shared.ocr.batch import STRIDE, WIDTH_STEP, frames_needed, pad_lines
 from shared.ocr.degrade import Degrade, compose_clear, pad
 from shared.ocr.fonts import open_font
 from shared.ocr.lines import GeneratedLines
@@ -65,7 +65,7 @@ def test_batches_are_padded_with_paper(lines):
     samples = [lines[SampleKey(0, i)] for i in range(5)]
     batch = pad_lines(samples)
     widest = max(sample["image"].shape[1] for sample in samples)
-    assert batch["image"].shape == (5, 1, 32, -(-widest // STRIDE) * STRIDE)
+    assert batch["image"].shape == (5, 1, 32, -(-widest // WIDTH_STEP) * WIDTH_STEP)
     for row, sample in enumerate(samples):
         width = batch["width"][row]
         assert np.array_equal(batch["image"][row, 0, :, :width], sample["image"])

@@ -6,8 +6,9 @@ import pickle
 import pytest
 import torch
 
-from projects.imagenet_resnet.model import load_weights, resnet
+from projects.imagenet_resnet.model import resnet
 from shared.errors import UserError
+from shared.nets.weights import load_weights
 
 
 def same(first, second, keys):

@@ -1,0 +1,72 @@
+"""Read line images over HTTP: python projects/thai_ocr/serve.py language=thai|khmer [port=8000]."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
+
+from shared.cli import ROOT, command
+from shared.errors import UserError
+
+LANGUAGES = ("thai", "khmer")
+DEFAULTS = {
+    "language": "thai",
+    "model": "",  # an exported .onnx; the language's starter if not given
+    "host": "127.0.0.1",
+    "port": "8000",
+    "threads": "1",  # of ONNX Runtime
+    "body_mb": "8",
+    "pixels_mp": "10",
+    "images": "32",  # in a request
+    "seconds": "20",  # for a request
+    "queue": "256",  # lines waiting
+}
+
+
+def main(language: str, model: str, host: str, **numbers: str) -> None:
+    """Serve the model until SIGTERM or Ctrl-C."""
+    path = find(language, model)
+    port = number("port", numbers, 0, 65535)
+    threads = number("threads", numbers, 1, 1024)
+    from shared.serve.limits import Limits
+
+    limits = Limits(
+        body=number("body_mb", numbers, 1, 1024) * 2**20,
+        pixels=number("pixels_mp", numbers, 1, 100) * 10**6,
+        images=number("images", numbers, 1, 1024),
+        seconds=number("seconds", numbers, 1, 3600),
+        queue=number("queue", numbers, 1, 100_000),
+    )
+    if limits.queue < limits.images:
+        raise UserError(
+            "a full request would not fit into the queue", "queue", f"give {limits.images} or more"
+        )
+    from shared.ocr.reader import Reader
+    from shared.serve.app import create_app
+    from shared.serve.server import serve
+    from shared.serve.service import Service
+
+    service = Service(Reader(path, threads), path.stem, limits)
+    serve(create_app(service), service, host, port)
+
+
+def find(language: str, model: str) -> Path:
+    """The model's file: the given one, or the starter of the language."""
+    if language not in LANGUAGES:
+        raise UserError(f"no language {language!r}", "language", f"choose {' or '.join(LANGUAGES)}")
+    project = ROOT / "projects" / f"{language}_ocr"
+    path = Path(model) if model else project / "starter" / f"{language}_ocr_tiny.onnx"
+    if not path.is_file():
+        mend = f"give model=FILE.onnx, as {project.relative_to(ROOT)}/export.py makes it"
+        raise UserError(f"no file {path}", "model", mend)
+    return path
+
+
+def number(key: str, given: dict[str, str], low: int, high: int) -> int:
+    if not given[key].isdecimal() or not low <= int(given[key]) <= high:
+        raise UserError(f"{given[key]!r} is no number from {low} to {high}", key, f"say {DEFAULTS[key]}")
+    return int(given[key])
+
+
+if __name__ == "__main__":
+    command(__file__, main, DEFAULTS)

@@ -1,0 +1,81 @@
+"""Jobs as commands of their own: how each end of a process becomes a result."""
+
+import json
+import math
+
+import pytest
+from omegaconf import OmegaConf
+
+from hydra_plugins.trainyard.launchers import JoblibLauncher
+from shared.cli import train
+from shared.sweeps.job import Job, in_words
+from shared.sweeps.table import read_jobs
+from tests.conftest import TINY
+
+
+@pytest.fixture
+def job(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("import os, sys\nexec(sys.argv[1])\n")
+
+    def make(code: str, name: str = "job_0") -> Job:
+        return Job(script, tmp_path / name, (code,))
+
+    return make
+
+
+def launched(*jobs, launcher=None):
+    launcher = launcher or JoblibLauncher(n_jobs=2, gpus=[])
+    endings = launcher.run([each.prepare() for each in jobs], jobs[0].folder.parent)
+    return [each.settle(ending) for each, ending in zip(jobs, endings, strict=True)]
+
+
+DONE = """import json; json.dump({{"status": "completed", "seconds": 1, "monitor": {{"best": {}}}}},"""
+DONE += """ open(sys.argv[2].removeprefix("run_dir=") + "/summary.json", "w"))"""
+
+
+def test_a_killed_job_says_so_and_the_others_end_well(job, tmp_path):
+    good = [job(DONE.format(n), f"job_{n}") for n in (0, 2)]
+    killed = job("os.kill(os.getpid(), 9)", "job_1")
+    values = launched(good[0], killed, good[1])
+    assert values[0] == 0 and values[2] == 2 and math.isnan(values[1])
+    row = next(row for row in read_jobs(tmp_path) if row["job"] == "job_1")
+    assert (row["status"], row["why"]) == ("failed", "killed by SIGKILL")
+    assert row["settings"] == ["os.kill(os.getpid(), 9)"]
+
+
+def test_a_job_that_dies_early_leaves_its_last_words(job, tmp_path):
+    assert math.isnan(launched(job("raise ValueError('no such thing')"))[0])
+    summary = json.loads((tmp_path / "job_0" / "summary.json").read_text())
+    assert summary["error"] == "exit code 1: ValueError: no such thing"
+    assert in_words("the node is gone", tmp_path) == "the job was lost: the node is gone"
+
+
+def test_the_result_of_an_earlier_attempt_does_not_count(job):
+    assert launched(job(DONE.format(7))) == [7]
+    assert math.isnan(launched(job("sys.exit(1)"))[0])
+
+
+def test_each_job_has_a_gpu_of_its_own(job, tmp_path):
+    code = "print('gpu', os.environ['CUDA_VISIBLE_DEVICES']); import time; time.sleep(0.3)"
+    launched(*(job(code, f"job_{n}") for n in range(4)), launcher=JoblibLauncher(1, OmegaConf.create([4, 6])))
+    said = [(tmp_path / f"job_{n}" / "console.log").read_text().split()[-1] for n in range(4)]
+    assert sorted(said) == ["4", "4", "6", "6"]
+
+
+def test_a_grid_through_joblib(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = ["-m", "hydra/launcher=joblib", "model.depth=18,51", f"run_dir={tmp_path}"]
+    outcome = command(train, "imagenet_resnet", *TINY, "trainer.max_epochs=1", *settings)
+    assert outcome.code == 1, outcome.err
+    good, bad = read_jobs(tmp_path)
+    assert (good["status"], bad["status"]) == ("completed", "failed") and "model.depth" in bad["why"]
+    assert "model.depth=18" in good["settings"] and good["best"] is not None
+
+
+def test_ranks_in_a_sweep_of_one_process_are_refused(command, tmp_path):
+    settings = [*TINY, "-m", "seed=1,2", "trainer.devices=2", f"run_dir={tmp_path}"]
+    outcome = command(train, "imagenet_resnet", *settings)
+    assert outcome.code == 2 and len(outcome.err.strip().splitlines()) == 1
+    assert "hydra/launcher=joblib hydra.launcher.n_jobs=1" in outcome.err
+    assert len(list(tmp_path.glob("job_*"))) == 1
