@@ -100,7 +100,8 @@ class LineRecogniser(nn.Layer):
     def forward(self, image: Tensor, width: Tensor) -> Tensor:
         x = 1 - image.astype("float32") / 255  # ink is 1, paper and padding are 0
         x = F.silu(self.norm(self.collapse(self.stages(x)).squeeze(2)))
-        inside = (paddle.arange(x.shape[2]).unsqueeze(0) < self.frames(width).unsqueeze(1)).astype(x.dtype)
+        frames = self.frames(width, image.shape[3])
+        inside = (paddle.arange(x.shape[2]).unsqueeze(0) < frames.unsqueeze(1)).astype(x.dtype)
         x = x * inside.unsqueeze(1)
         x = (x + self.position(x)).transpose([0, 2, 1])
         mask = (1 - inside).unsqueeze([1, 2]) * FAR
@@ -108,8 +109,8 @@ class LineRecogniser(nn.Layer):
             x = layer(x, mask)
         return self.classify(self.final_norm(x))
 
-    def frames(self, width: Tensor) -> Tensor:
-        """Output frames (N,) of images `width` pixels wide."""
+    def frames(self, width: Any, pixels: int) -> Any:
+        """Output frames (N,) of lines `width` wide in a batch of `pixels`: those of the line itself."""
         return (width + STRIDE - 1) // STRIDE
 
 

@@ -56,7 +56,7 @@ class Recognition(Task):
 
     def frames(self, batch: Batch) -> np.ndarray:
         """Output frames of each line (N,)."""
-        return np.asarray(self.model.frames(batch["width"]))
+        return self.model.frames(batch["width"], batch["image"].shape[3])
 
     def validation_step(self, batch: Batch) -> None:
         logits = self.logits(batch)

@@ -6,6 +6,7 @@ Read without running any code of theirs: safetensors, .npz, Paddle's .pdparams, 
 import json
 import logging
 import struct
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +20,34 @@ log = logging.getLogger(__name__)
 
 WHERE = "model.weights"
 TORCH_NAMES = {"running_mean": "_mean", "running_var": "_variance"}
-PREFIXES = ("state_dict.", "model.", "module.")  # what training code puts before a network's own names
+PREFIXES = (
+    "state_dict.",
+    "state_dict.model.",
+    "model.",
+    "module.",
+)  # what training code puts before a network's own names
 SHOWN = 8  # names that a message lists
 
 State = dict[str, np.ndarray]
 
 
-def load_weights(model: nn.Layer, file: str, characters: str, classifier: tuple[str, str]) -> None:
+def load_weights(
+    model: nn.Layer,
+    file: str,
+    characters: str,
+    classifier: tuple[str, str],
+    rename: Callable[[str], str] = str,
+) -> None:
     """Copy the tensors of `file` into `model`, those of a torch network turned to Paddle's layout.
 
-    `classifier` names the last layer's weight (width, classes) and bias, whose rows belong to the blank and then to
-    `characters`. If the file has other characters (known_characters), rows go over by character. UserError if a
-    tensor outside the classifier does not fit, or if nothing does.
+    `rename` turns other names into the network's. `classifier` names the last layer's weight (width, classes) and
+    bias, whose rows belong to the blank and then to `characters`; if the file has other characters
+    (known_characters), rows go over by character. UserError if a tensor outside the classifier does not fit, or if
+    nothing does.
     """
     path = Path(file).expanduser()
-    given, expected = read(path), model.state_dict()
+    expected = model.state_dict()
+    given = named_as({rename(name): array for name, array in read(path).items()}, expected)
     if any(name.endswith(".running_mean") for name in given):
         given = from_torch(given, model)
     given = with_rows(given, path, characters, classifier)
@@ -70,14 +84,18 @@ def read(path: Path) -> State:
         mend = "give a .safetensors, .npz, .pdparams or .ckpt file, or null"
         raise UserError(f"cannot read {path}: {error}", WHERE, mend) from error
     averaged = [t for t in content.tensors if t.name.startswith("ema.")]
-    found = {}
-    for tensor in [*content.model, *averaged]:
-        name = tensor.name.removeprefix("ema.")
-        for prefix in PREFIXES:
-            name = name.removeprefix(prefix)
-        if tensor.data is not None and tensor.data.size == tensor.numel:
-            found[name] = widened(tensor.data, tensor.dtype).reshape(tensor.shape)
-    return found
+    whole = [t for t in [*content.model, *averaged] if t.data is not None and t.data.size == t.numel]
+    return {t.name.removeprefix("ema."): widened(t.data, t.dtype).reshape(t.shape) for t in whole}
+
+
+def named_as(given: State, expected: Collection[str]) -> State:
+    """The arrays without what stands before the network's own names, where that makes more of them fit."""
+    best = given
+    for prefix in PREFIXES:
+        bare = {name.removeprefix(prefix): array for name, array in given.items()}
+        if len(bare.keys() & expected) > len(best.keys() & expected):
+            best = bare
+    return best
 
 
 def widened(data: np.ndarray, dtype: str) -> np.ndarray:
