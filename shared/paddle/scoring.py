@@ -26,12 +26,17 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
-def restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> tuple[Any, Any]:
-    """Data and task with the checkpoint's weights, the averaged ones where it has them."""
+def prepared(cfg: DictConfig) -> tuple[Any, Any]:
+    """Data and task as the config has them."""
     data = build(cfg.data, "data")
     data.prepare()
+    return data, build(cfg.task, "task", model=build_model(cfg, data), data=data)
+
+
+def restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> tuple[Any, Any]:
+    """Data and task with the checkpoint's weights, the averaged ones where it has them."""
     cfg.model.weights = None
-    task = build(cfg.task, "task", model=build_model(cfg, data), data=data)
+    data, task = prepared(cfg)
     fit(task, checkpoint)
     task.load_state_dict({**checkpoint["state_dict"], **checkpoint.get("ema", {})})
     return data, task
