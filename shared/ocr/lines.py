@@ -40,10 +40,11 @@ class GeneratedLines:
         max_length: int,
         clear_share: float = 0.3,
         first_length: int | None = None,
+        stride: int = STRIDE,
     ) -> None:
         self.text, self.fonts, self.charset, self.degrade = text, fonts, charset, degrade
         self.purpose, self.seed, self.height = purpose, seed, height
-        self.clear_share, self.first_length = clear_share, first_length
+        self.clear_share, self.first_length, self.stride = clear_share, first_length, stride
         self.families = sorted({font.family for font in fonts})
         self.lengths = draw_lengths(keyed_generator(seed, f"{purpose}-lengths"), count, max_length)
 
@@ -68,7 +69,7 @@ class GeneratedLines:
                 break
         line = compose_clear(ink, rng) if clear else self.degrade(ink, rng)
         label = self.charset.encode(text)
-        image = prepare(line, self.height, STRIDE * (frames_needed(label) + 1))
+        image = prepare(line, self.height, self.stride * (frames_needed(label) + 1))
         return sample(image, label, text, key.index, int(not clear))
 
     def choose_font(self, text: str, rng: Generator) -> Font | None:
