@@ -1,11 +1,13 @@
 """Lines for training and validation: rendered on the fly, or labelled images in a folder."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from shared.errors import UserError
+from shared.ocr.batch import STRIDE
 from shared.ocr.charset import Charset
 from shared.ocr.degrade import Degrade
 from shared.ocr.folder_lines import FolderLines, split_by_text, usable
@@ -14,12 +16,19 @@ from shared.ocr.lines import GeneratedLines
 from shared.ocr.tables import Line, find_table, read_table
 from shared.ocr.text import LineText, read_words
 
+RARE = "៎៑៙៚៝"  # that a font may lack
+
+
+def is_of(character: str, script: str) -> bool:
+    return unicodedata.name(character, "").startswith(script.upper())
+
 
 class GeneratedData:
     """Lines from `words` and `phrases` in the fonts below `fonts` and, if given, `extra_fonts`.
 
     Families named in `val_families` and the words kept for validation never appear in training. `count` lines are an
-    epoch, `val_count` are validated, always the same; see GeneratedLines and Degrade for the rest.
+    epoch, `val_count` are validated, always the same; `stride` is
+    the network's, in pixels of width a frame; see GeneratedLines and Degrade for the rest.
     `rendered` is GeneratedLines with the framework's `collate`.
     """
 
@@ -41,6 +50,7 @@ class GeneratedData:
         clear_share: float = 0.3,
         contrast: tuple[float, float] = (40, 255),
         extra_fonts: str | None = None,
+        stride: int = STRIDE,
         seed: int = 0,
     ) -> None:
         self.charset = Charset.load(charset)
@@ -53,7 +63,7 @@ class GeneratedData:
             first_length,
             clear_share,
         )
-        self.height, self.seed = height, seed
+        self.height, self.stride, self.seed = height, stride, seed
 
     def prepare(self) -> None:
         """Check the engine, the fonts and the words before anything long begins."""
@@ -63,7 +73,7 @@ class GeneratedData:
     @cached_property
     def families(self) -> tuple[list[Font], list[Font]]:
         """Fonts for training and for validation."""
-        script = [c for c in self.charset.characters if ord(c) > 0x2FF and c not in "–៎៑៙៚៝"]
+        script = [c for c in self.charset.characters if is_of(c, self.charset.script) and c not in RARE]
         found = [
             font for folder in (self.fonts, self.extra_fonts) if folder for font in find_fonts(folder, script)
         ]
@@ -100,6 +110,7 @@ class GeneratedData:
             max_length=self.max_length,
             clear_share=clear_share,
             first_length=first_length,
+            stride=self.stride,
         )
 
     def model_arguments(self) -> dict[str, int]:
@@ -124,10 +135,12 @@ class FolderData:
         height: int,
         transforms: Mapping[str, Mapping[str, Any]],
         max_corrupt: int = 10,
+        stride: int = STRIDE,
         seed: int = 0,
     ) -> None:
         self.root, self.charset, self.height = Path(root).expanduser(), Charset.load(charset), height
         self.transforms, self.max_corrupt, self.seed = transforms, max_corrupt, seed
+        self.stride = stride
 
     def prepare(self) -> None:
         """Read the labels and check that they can be used."""
@@ -153,12 +166,19 @@ class FolderData:
     @cached_property
     def train(self) -> FolderLines:
         return self.labelled(
-            self.splits[0], self.charset, self.height, self.transforms, self.max_corrupt, self.seed
+            self.splits[0],
+            self.charset,
+            self.height,
+            self.transforms,
+            self.max_corrupt,
+            self.seed,
+            self.stride,
         )
 
     @cached_property
     def val(self) -> FolderLines:
-        return self.labelled(self.splits[1], self.charset, self.height, {}, self.max_corrupt, self.seed)
+        lines = self.splits[1]
+        return self.labelled(lines, self.charset, self.height, {}, self.max_corrupt, self.seed, self.stride)
 
     def model_arguments(self) -> dict[str, int]:
         """What the network has to know about the data."""
