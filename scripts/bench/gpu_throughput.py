@@ -49,12 +49,13 @@ PROJECTS: dict[str, list[str]] = {
     "imagenet_resnet": ["data=imagenet", "optimizer=sgd", "effective_batch_size=256"],
     "khmer_ocr": ["model=khmer_ocr_base", "effective_batch_size=96"],
     "voxceleb": ["model=voxceleb_resnetse34v2", "effective_batch_size=32"],
-    "video_lstm": [],
+    "video_lstm": ["model=video_lstm_33m"],
 }
 TINY = {
     "imagenet_resnet": ["model.depth=18", "data.train_size=32", "data.val_size=32", "effective_batch_size=4"],
     "khmer_ocr": ["model=khmer_ocr_tiny", "data.count=16", "data.val_count=4", "effective_batch_size=4"],
     "voxceleb": ["model=voxceleb_resnetse34v2_narrow", "effective_batch_size=4"],
+    "video_lstm": ["model=video_lstm_small", "effective_batch_size=4"],
 }
 CLASSES, PHOTOS = 1000, 200
 
