@@ -24,6 +24,7 @@ from shared.backup import Backups
 from shared.callbacks.checkpoints import Checkpoints
 from shared.data.loader import make_loader
 from shared.errors import SweepError, UserError
+from shared.fsdp import FSDP
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
 from shared.policy.retention import Retention
@@ -71,6 +72,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         backups.start()
     trainer = build_trainer(cfg, folder)
     refuse_ranks_in_a_sweep(trainer.world_size)
+    refuse_with_fsdp(cfg, trainer)
     device = trainer.strategy.root_device
     limit_memory(device, cfg.hardware.memory_fraction)
     log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
@@ -121,6 +123,16 @@ def refuse_ranks_in_a_sweep(world: int) -> None:
         what = f"a sweep within one process cannot train on {world} devices"
         mend = "give each job a process of its own: -m hydra/launcher=joblib hydra.launcher.n_jobs=1 (or ray, slurm)"
         raise SweepError(what, "trainer.devices", mend)
+
+
+def refuse_with_fsdp(cfg: DictConfig, trainer: lightning.Trainer) -> None:
+    """What needs all weights, or a decision of one rank, where each has a share."""
+    odd = {
+        "micro_batch_size": cfg.micro_batch_size == "auto",
+        "callbacks.ema": bool(cfg.callbacks.get("ema")),
+    }
+    for key in [key for key, given in odd.items() if given and isinstance(trainer.strategy, FSDP)]:
+        raise UserError("this cannot be had with FSDP", key, "leave it out, or use strategy=ddp")
 
 
 def find_start(cfg: DictConfig, folder: RunFolder, backups: Backups | None) -> resume.Start:

@@ -11,17 +11,19 @@ from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import lightning
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from shared.fsdp import local
 from shared.interruption import Interruption
 from shared.meter import Meter
 from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
 from shared.resume import Start
 from shared.run_folder import RunFolder
-from shared.step import Batch, Gradients, Snapshot, gradients
+from shared.step import Batch, Gradients, Snapshot, gradients, trained_gradients
 
 
 @dataclass
@@ -124,7 +126,8 @@ class Task(lightning.LightningModule):
         self.last_loss = found.loss
         if self.guard is None or self.guard.passes(self, batch, batch_idx, found):
             if self.rails.clip_norm is not None:
-                nn.utils.clip_grads_with_norm_(self.model.parameters(), self.rails.clip_norm, found.norm)
+                shrink = (self.rails.clip_norm / (found.norm + 1e-6)).clamp(max=1.0)
+                torch._foreach_mul_([local(each) for each in trained_gradients(self)], shrink)
             optimizer.step()
             scheduler.step()
             for samples, means in found.parts:

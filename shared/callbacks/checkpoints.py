@@ -13,6 +13,7 @@ from torch import Tensor
 from shared.checkpoint_folder import CheckpointFolder, DurableIO
 from shared.errors import UserError
 from shared.finite import non_finite
+from shared.fsdp import local
 from shared.interruption import Interrupted
 from shared.policy.retention import Checkpoint as Record
 from shared.policy.retention import Retention
@@ -98,8 +99,9 @@ class Checkpoints(Checkpoint):
         self.records = {**self.retention.roles([*before.values(), record]), "last": record}
         self.saved_at = time.monotonic()
         try:
-            if spoiled := non_finite(state_tensors(task)):
-                raise OSError(f"{spoiled[0]} holds NaN or inf")
+            spoiled = non_finite(state_tensors(task))
+            if not trainer.strategy.reduce_boolean_decision(not spoiled):
+                raise OSError(f"{(spoiled or ['a tensor of another rank'])[0]} holds NaN or inf")
             self._write(trainer, record, set(before))
         except OSError as error:
             self.records = before
@@ -159,8 +161,8 @@ class Checkpoints(Checkpoint):
 
 
 def state_tensors(task: Task) -> dict[str, Tensor]:
-    """Weights, buffers and the optimizer's moments by name."""
+    """Weights, buffers and the optimizer's moments by name, of sharded ones this rank's share."""
     tensors = task.state_dict()
     for number, state in enumerate(task.optimizers().state.values()):
         tensors |= {f"{name} of parameter {number}": value for name, value in state.items()}
-    return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    return {name: local(value) for name, value in tensors.items() if isinstance(value, Tensor)}
