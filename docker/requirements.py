@@ -1,6 +1,6 @@
 """What pip may install on top of a base image: our dependencies, and never another version of what the base holds.
 
-  requirements.py plan    writes requirements.txt and constraints.txt into this script's folder
+  requirements.py plan    writes requirements.txt and constraints.txt beside this script
   requirements.py verify  fails if any package of the base is no longer what it was
 
 constraints.txt pins every package of the base to its version there, and all others to those we test with.
@@ -19,6 +19,12 @@ VERSION = re.compile(
 )
 
 
+def text(name: str) -> str:
+    """Of a file that a build puts beside this one, and a clone keeps above it."""
+    places = (HERE / name, HERE.parent / name, HERE.parent / "constraints" / name)
+    return next(path for path in places if path.exists()).read_text()
+
+
 def canonical(requirement: str) -> str:
     """The name alone, spelt as PEP 503 has it."""
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
@@ -35,7 +41,7 @@ def installed() -> dict[str, str]:
 
 def wanted(extras: str, without: str) -> list[str]:
     """Our dependencies and those of some extras, without those that the image brings."""
-    project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads(text("pyproject.toml"))["project"]
     more = [each for extra in extras.split(",") if extra for each in project["optional-dependencies"][extra]]
     left_out = {canonical(name) for name in without.split(",") if name}
     return [each for each in [*project["dependencies"], *more] if canonical(each) not in left_out]
@@ -47,7 +53,7 @@ def plan(extras: str, without: str, may_replace: str) -> None:
         if canonical(name) in ("torch", "torchvision", "paddlepaddle-gpu"):
             sys.exit(f"error: {name} is what the base image is for (MAY_REPLACE)")
         base.pop(canonical(name), None)
-    lines = (HERE / "cpu-py311.txt").read_text().splitlines()
+    lines = text("cpu-py311.txt").splitlines()
     tested = [
         line for line in lines if "==" in line and not line.startswith("#") and canonical(line) not in base
     ]

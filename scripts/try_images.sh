@@ -90,10 +90,10 @@ try_pytorch() {
     assert_config trainyard/try-pytorch train
     step "imagenet_resnet: one epoch on digits as uid 10001"
     container=$(buildah from --pull=never trainyard/try-pytorch)
-    buildah run "$container" -- /opt/nvidia/nvidia_entrypoint.sh /bin/bash -c "id -u | grep -qx 10001 \
+    buildah run "$container" -- /opt/nvidia/nvidia_entrypoint.sh /bin/bash -c "export OMP_NUM_THREADS=1; id -u | grep -qx 10001 \
         && python3 -c 'import torch; assert torch.__version__ == \"$NGC_TORCH\", torch.__version__' \
         && ! touch shared/written 2>/dev/null \
-        && python3 projects/imagenet_resnet/train.py trainer.max_epochs=1 run_dir=/opt/trainyard/runs/try logger=csv \
+        && python3 projects/imagenet_resnet/train.py trainer.max_epochs=1 model.depth=18 run_dir=/opt/trainyard/runs/try logger=csv \
         && grep -q '\"status\": \"completed\"' runs/try/summary.json"
     buildah rm "$container" >/dev/null
 }

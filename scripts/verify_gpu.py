@@ -8,8 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # this clone's code, whatever else is installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's code, whatever else is installed
 
 from shared.gpus import Gpu, detected_profile, first_gpu
 from shared.runs.cli import main, print_json
@@ -25,6 +24,7 @@ rest is still told.
   python scripts/verify_gpu.py --device cpu         the same computations on the processor
   docker run --rm --gpus all trainyard/imagenet_resnet:dev python3 scripts/verify_gpu.py
 """
+ROOT = Path(__file__).resolve().parents[1]
 FRAMEWORKS = {"torch": ("torch", "cuda"), "paddle": ("paddle", "gpu")}
 LIMIT = 600  # seconds for all checks of one framework
 

@@ -1,15 +1,9 @@
 """When another rank dies: the run says so and ends, its state on disk, whatever its processes wait for."""
 
 import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
-
-import lightning
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from shared.errors import UserError
 
@@ -44,49 +38,10 @@ class Watch(threading.Thread):
                 return
 
 
-class WatchedLauncher(_SubprocessScriptLauncher):
-    """Starts the other ranks as Lightning does, whose own watch would kill this process without a word."""
-
-    def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        self.cluster_environment.validate_settings(self.num_processes, self.num_nodes)
-        self._call_children_scripts()
-        return function(*args, **kwargs)
-
-    def lost(self) -> str:
-        """Which of the ranks has died and how; nothing while all are well."""
-        for rank, process in enumerate(self.procs, 1):
-            if process.poll() not in (None, *STOPPED):
-                return f"rank {rank} (process {process.pid}) {in_words(process)}"
-        return ""
-
-    def end(self) -> None:
-        for process in self.procs:
-            process.kill()
-
-
-def in_words(process: subprocess.Popen) -> str:
-    code = process.returncode
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-def watch_ranks(trainer: lightning.Trainer, act: Callable[[str], None]) -> Watch:
-    """Watch over the ranks that this one starts; if it starts none, over whoever has started it."""
-    launcher, parent = trainer.strategy.launcher, os.getppid()
-    if (
-        isinstance(launcher, _SubprocessScriptLauncher)
-        and not launcher.cluster_environment.creates_processes_externally
-    ):
-        watched = WatchedLauncher(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
-        trainer.strategy._launcher = watched
-
-        def end(said: str) -> None:
-            act(said)
-            watched.end()
-            os._exit(2)
-
-        watch = Watch(watched.lost, end)
-    else:
-        watch = Watch(lambda: "" if os.getppid() == parent else "rank 0 has died", lambda _: os._exit(1))
+def watch_parent() -> Watch:
+    """Watch over whoever has started this process, one of several: a launcher, or rank 0."""
+    parent = os.getppid()
+    watch = Watch(lambda: "" if os.getppid() == parent else "rank 0 has died", lambda _: os._exit(1))
     watch.start()
     return watch
 

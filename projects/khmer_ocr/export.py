@@ -14,11 +14,14 @@ PROJECT = Path(__file__).resolve().parent.name
 
 def main(checkpoint: str, out: str, precision: str, lines: str) -> None:
     """Write `out` once it reads `lines` validation lines as the checkpoint does; precision fp32, fp16 (as stored) or
-    int8 (matrix products). An `out` that ends in .pth gets the bare weights in fp16, to train on from."""
+    int8 (matrix products). An `out` that ends in .pth gets the bare weights in fp16, to train on from; .safetensors the
+    same in fp32 with the charset beside them, which thai_ocr takes as model.weights, too."""
     from shared.ocr.exported import gate, shrink, write
 
     if out.endswith(".pth"):
         content = weights(Path(checkpoint))
+    elif out.endswith(".safetensors"):
+        content = named_weights(Path(checkpoint))
     else:
         model = export(Path(checkpoint))
         content = shrink(model, precision)
@@ -35,6 +38,15 @@ def weights(checkpoint: Path) -> bytes:
     buffer = io.BytesIO()
     torch.save({name: t.half() if t.is_floating_point() else t for name, t in state.items()}, buffer)
     return buffer.getvalue()
+
+
+def named_weights(checkpoint: Path) -> bytes:
+    """The network's state dict as safetensors, its characters in the metadata."""
+    from safetensors.torch import save
+
+    model, data = load(checkpoint)
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    return save(state, metadata={"characters": data.charset.characters})
 
 
 def export(checkpoint: Path) -> bytes:
@@ -75,12 +87,13 @@ def export(checkpoint: Path) -> bytes:
 
 def load(checkpoint: Path):
     """The checkpoint's network, averaged weights where it has them, and its data object."""
-    from shared import evaluation
-    from shared.assembly import build
+    from shared.build import build
     from shared.errors import UserError
+    from shared.evaluation import configure
+    from shared.scoring import load as load_checkpoint
 
-    content = evaluation.load(checkpoint.expanduser())
-    cfg = evaluation.configure(PROJECT, ROOT / "conf", content, [])
+    content = load_checkpoint(checkpoint.expanduser())
+    cfg = configure(PROJECT, ROOT / "conf", content, [])
     data = build(cfg.data, "data")
     model = build(cfg.model, "model")(**data.model_arguments())
     state = {name.removeprefix("model."): tensor for name, tensor in content["state_dict"].items()}

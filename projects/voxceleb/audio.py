@@ -8,6 +8,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from projects.voxceleb.features import SAMPLE_RATE
+from shared.data.shards import open_sample
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream and cannot go back
@@ -37,7 +38,7 @@ class Layout(NamedTuple):
 def frames_of(path: str) -> int:
     """Length of a file in samples, from its header."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 (a Path costs as much as the read)
+        with open_sample(path) as file:
             return read_layout(file, path).frames
     except OSError as error:
         raise AudioError(f"{path}: {error.strerror}") from error
@@ -49,11 +50,12 @@ def read_wave(path: str, start: int = 0, frames: int | None = None) -> np.ndarra
     Raises AudioError for what is no WAV, has another rate, is empty or cut off, or holds NaN, Inf or no audio levels.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open_sample(path) as file:
             layout = read_layout(file, path)
             count = max(0, min(layout.frames - start, layout.frames if frames is None else frames))
             file.seek(layout.offset + start * layout.channels * layout.dtype.itemsize)
-            samples = np.fromfile(file, layout.dtype, count * layout.channels)
+            data = file.read(count * layout.channels * layout.dtype.itemsize)
+            samples = np.frombuffer(data, layout.dtype, len(data) // layout.dtype.itemsize)
     except OSError as error:
         raise AudioError(f"{path}: {error.strerror}") from error
     return scaled(samples, path).reshape(-1, layout.channels).mean(1)

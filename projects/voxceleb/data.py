@@ -15,6 +15,7 @@ from projects.voxceleb.mels import MelCache
 from projects.voxceleb.trials import Trials, read_trials, subset
 from projects.voxceleb.utterances import Augment, SpeakerTuples, TrialUtterances
 from shared.data.draws import keyed_generator
+from shared.data.shards import are_shards, sample_paths
 from shared.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,10 @@ class SpeakerData:
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
     ) -> None:
+        if mel_cache and are_shards(str(Path(root).expanduser() / train)):
+            raise UserError(
+                "features of shards are not cached", "data.mel_cache", "leave it out, or give files"
+            )
         if augment and mel_cache:
             raise UserError("cached features cannot be augmented", "data.mel_cache", "set data.augment=null")
         self.root = Path(root).expanduser()
@@ -140,7 +145,9 @@ class SpeakerData:
 
 
 def scan(folder: Path) -> list[tuple[str, str]]:
-    """All WAV files of <folder>/<speaker>/**, sorted, with their speakers."""
+    """All WAV files of <folder>/<speaker>/**, sorted, with their speakers; or those that scripts/shard.py packed."""
+    if are_shards(str(folder)):
+        return sample_paths(folder)
     if not folder.is_dir():
         raise UserError(
             f"no folder {folder}", "data.root / data.train", "give the folder that holds the speakers"

@@ -5,6 +5,7 @@ Samples are addressed one by one, so the sampler's full shuffle, resume position
 
 import fcntl
 import hashlib
+import io
 import logging
 import os
 import time
@@ -23,6 +24,7 @@ from shared.errors import UserError
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+MARK = "#sample-"
 PAUSES = (1, 2, 4, 8)  # seconds before a failed request is tried again
 
 
@@ -183,10 +185,21 @@ def are_shards(place: str) -> bool:
     return is_url(place) or (Path(place).expanduser() / ABOUT).exists()
 
 
-@lru_cache(
-    maxsize=256
-)  # files that stay open: reopening costs a round trip where the folder is mounted from afar
+def sample_paths(folder: Path) -> list[tuple[str, str]]:
+    """A path and the text of every sample, in order, for code that knows files: see `open_sample`."""
+    shards = open_shards(str(folder))
+    return [(f"{folder}{MARK}{row}", shards.text(row)) for row in range(len(shards))]
+
+
+def open_sample(path: str) -> BinaryIO:
+    """A file, or a sample under the path that `sample_paths` gave it."""
+    folder, mark, row = path.partition(MARK)
+    return io.BytesIO(open_shards(folder).read(int(row))) if mark else open(path, "rb")  # noqa: PTH123
+
+
+@lru_cache(maxsize=256)
 def opened(path: str) -> BinaryIO:
+    """A file that stays open: opening it again costs a round trip where the folder is mounted from afar."""
     return open(path, "rb", buffering=0)  # noqa: PTH123
 
 
@@ -198,3 +211,6 @@ def read_at(path: str, offset: int, size: int) -> bytes:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+open_shards = lru_cache(maxsize=None)(Shards)  # an index is read once a process

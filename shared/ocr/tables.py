@@ -1,12 +1,11 @@
 """Labelled line images as people have them: labels.tsv, PaddleOCR's label files, LMDBs, shards."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from shared.data.shard_index import ABOUT
-from shared.data.shards import Shards
+from shared.data.shards import open_sample, sample_paths
 from shared.errors import UserError
 
 NAMES = {  # label files that a folder may hold, for all of it or for one split
@@ -34,8 +33,7 @@ def read_table(path: Path) -> list[Line]:
     if path.name == "data.mdb":
         return list(read_lmdb(path.parent))
     if path.name == ABOUT:
-        shards = open_shards(str(path.parent))
-        return [Line(f"{path.parent}#sample-{row}", shards.text(row)) for row in range(len(shards))]
+        return [Line(*row) for row in sample_paths(path.parent)]
     try:
         rows = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -81,20 +79,16 @@ def open_lmdb(folder: Path):
 
 def image_bytes(image: str) -> bytes:
     """The encoded image of a Line; OSError if it is not there."""
-    folder, mark, row = image.partition("#sample-")
-    if mark:
-        return open_shards(folder).read(int(row))
     folder, mark, key = image.partition("#image-")
     if not mark:
-        return Path(image).read_bytes()
+        with open_sample(image) as file:
+            return file.read()
     with environment(folder).begin() as records:
         data = records.get(f"image-{key}".encode())
     if data is None:
         raise FileNotFoundError(2, "no such record", image)
     return bytes(data)
 
-
-open_shards = lru_cache(maxsize=None)(Shards)  # an index is read once a process
 
 ENVIRONMENTS: dict[str, object] = {}
 

@@ -9,12 +9,20 @@ import time
 from pathlib import Path
 
 import fsspec.config
+import numpy as np
 import psutil
 import pytest
 import torch
 from tiny_net import TinyNet
 
 from shared.backup_store import FsspecStore
+from shared.data.image_dataset import ImageDataset
+from shared.data.images import encode_jpeg
+from shared.data.loader import make_loader
+from shared.data.packing import pack
+from shared.data.shard_writer import Recipe, Sample, read_file
+from shared.data.shards import Shards
+from shared.data.views import CenterView
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 CONFIG = """Port {port}
@@ -140,3 +148,18 @@ def test_a_server_that_goes_and_comes_back(train, server, tmp_path):
         tmp_path / "there/mine", f"backup.url={url(server, place)}", "trainer.max_epochs=1", network=BigNet
     )
     assert again.weights() == ended.weights() and "sftp://" in again.events("restored")[0]
+
+
+@pytest.mark.parametrize("cache_gb", [0, 1])
+def test_shards_are_read_over_sftp_by_worker_processes(server, tmp_path, cache_gb):
+    """Each worker connects for itself; with a cache the shards end up here, whole."""
+    files = [tmp_path / f"{number}.jpg" for number in range(12)]
+    for number, path in enumerate(files):
+        path.write_bytes(encode_jpeg(np.full((20, 30, 3), 20 * number, np.uint8)))
+    samples = [Sample(str(path), path.name, "grey") for path in files]
+    pack(samples, tmp_path / "packed", Recipe("image", per_shard=5), read_file, jobs=1)
+    shards = Shards(url(server, tmp_path / "packed"), str(tmp_path / "cache"), cache_gb)
+    dataset = ImageDataset(shards, shards.labels, CenterView(8, 1.0), max_corrupt=0)
+    images = [batch["image"] for batch in make_loader(dataset, 3, train=False, workers=2)]
+    assert [int(image.float().mean().round()) for image in torch.cat(images)] == [20 * n for n in range(12)]
+    assert len(list((tmp_path / "cache").rglob("*.tar"))) == (3 if cache_gb else 0)
