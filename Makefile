@@ -42,7 +42,7 @@ format: .venv/ready  ## Format the code
 	@$(BIN)/ruff check --fix .
 
 bench: .venv/ready  ## Run the benchmarks of scripts/bench (minutes; prints ratios)
-	@for script in input_pipeline shards train_step speaker_eval speaker_step; do $(BIN)/python scripts/bench/$$script.py || exit 1; done
+	@for script in input_pipeline shards train_step speaker_eval speaker_step video_decode video_memory; do $(BIN)/python scripts/bench/$$script.py || exit 1; done
 
 clean:  ## Remove .venv and caches; runs/ and data/ stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -28,7 +28,10 @@ def main() -> int:
     parser.add_argument("--charset", default="khmer", help="a name in shared/ocr/charsets, or a YAML file")
     parser.add_argument("--height", type=int, default=32, help="pixels of a line in the recogniser")
     parser.add_argument("--out", type=Path, default=Path("audit"), help="folder for the report")
-    parser.add_argument("--split", action="store_true", help="write train.tsv and val.tsv, 80/20")
+    names = "train.tsv and val.tsv, or PaddleOCR's train_list.txt and val_list.txt"
+    parser.add_argument(
+        "--split", nargs="?", const="tsv", choices=("tsv", "paddleocr"), help=f"write {names}, 80/20"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     arguments = parser.parse_args()
     try:
@@ -54,7 +57,7 @@ def run(given: argparse.Namespace) -> int:
     audit.draw(every, given.out / "audit.png")
     if given.split:
         for name, lines in zip(("train", "val"), audit.split(every, charset, given.seed), strict=True):
-            write_split(given.out / f"{name}.tsv", lines)
+            write_split(given.out / (f"{name}.tsv" if given.split == "tsv" else f"{name}_list.txt"), lines)
             print(f"{name:<24} {len(lines):>7} lines")
     for name, count in found["problems"].items():
         print(f"{name:<24} {count:>7}")
@@ -64,7 +67,8 @@ def run(given: argparse.Namespace) -> int:
 def write_split(path: Path, lines: list[audit.Facts]) -> None:
     """Image paths relative to the table, so that the two may move together."""
     rows = [f"{os.path.relpath(fact.line.image, path.parent)}\t{fact.text}\n" for fact in lines]
-    path.write_text("file\ttext\n" + "".join(rows), encoding="utf-8")
+    head = "file\ttext\n" if path.suffix == ".tsv" else ""
+    path.write_text(head + "".join(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

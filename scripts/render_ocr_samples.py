@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's cod
 import hydra
 from PIL import Image
 
-from shared.assembly import build
+from shared.build import build
 from shared.cli import ROOT
 from shared.data.draws import SampleKey
 from shared.ocr.pictures import specimen

@@ -1,13 +1,8 @@
 """The files of a run's checkpoints: written whole or not at all, each role a name (hard link) of its file."""
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from shared.files import flush, link
 from shared.policy.retention import Checkpoint as Record
@@ -77,29 +72,6 @@ class CheckpointFolder:
                 found[role] = record
         flush(self.path)
         return found
-
-
-class DurableIO(TorchCheckpointIO):
-    """Writes straight into the file and to the disk; Lightning's own takes a copy in memory and one under /tmp.
-
-    A failure is kept in `error` rather than raised, since other ranks wait for this one.
-    """
-
-    error: OSError | None = None
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        self.error = None
-        try:
-            with Path(path).open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            self.error = error
-        except RuntimeError as error:  # torch hides the cause, such as a full disk
-            if not isinstance(error.__context__, OSError):
-                raise
-            self.error = error.__context__
 
 
 def own_record(path: Path) -> Record | None:

@@ -68,7 +68,7 @@ def check_targets(*nodes: Any, where: str) -> None:
     `instantiate` calls whatever `_target_` says; a checkpoint may come from anybody.
     """
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "conf").rglob("*.yaml")]
-    known = {target for text in texts for target in re.findall(r"_target_:\s*(\S+)", text)}
+    known = {target for text in texts for target in re.findall(r"_target_:\s*([\w.]+)", text)}
     for target in targets([OmegaConf.to_container(OmegaConf.create(node)) for node in nodes]):
         if target not in known:
             raise UserError(f"its config would run {target}", where, "use files of your own runs only")

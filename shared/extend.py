@@ -1,7 +1,9 @@
 """resume_mode=extend: the config's settings over a checkpoint's weights, moments and counters, and what they change."""
 
+from __future__ import annotations
+
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,7 +11,9 @@ from rich.table import Table
 from shared.errors import UserError
 from shared.preflight import batch_in_words
 from shared.resume import Start
-from shared.training import Task, parameter_groups
+
+if TYPE_CHECKING:
+    from shared.training import Task
 
 EPOCHS_SHOWN = 10
 JUMP = 2.0
@@ -31,22 +35,18 @@ def translate(state: dict[str, Any], steps_per_epoch: int, batch: int) -> dict[s
     return {**state, "batch": batches, "step": state["epoch"] * steps_per_epoch + batches}
 
 
-def configure(checkpoint: dict[str, Any], task: Task, step: int) -> None:
-    """Give the checkpoint's optimizer the config's settings, and the schedule its step; the moments stay."""
-    start = task.rails.start
+def same_optimizer(start: Start) -> None:
+    """Raise UserError if the moments of the checkpoint are another optimizer's."""
     if any(each.key == "optimizer._target_" for each in start.differences):
         mend = "keep the optimizer, or take the weights only with resume_mode=weights"
         raise UserError("another optimizer cannot use the moments of the first", "optimizer", mend)
-    saved = checkpoint["optimizer_states"][0]["param_groups"]
-    groups = task.rails.optimizer(parameter_groups(task.model)).param_groups
-    checkpoint["optimizer_states"][0]["param_groups"] = [
-        {**new, "initial_lr": new["lr"], "params": old["params"]}
-        for old, new in zip(saved, groups, strict=True)
-    ]
-    checkpoint["lr_schedulers"] = [{"step": step}]
-    last, following = start.state["lr"], task.rails.schedule.lr(step)
+
+
+def note_jump(task: Task, step: int) -> None:
+    """Remember whether the LR of the next step is far above the last one's."""
+    last, following = task.rails.start.state["lr"], task.rails.schedule.lr(step)
     if last and following > JUMP * last:
-        start.lr_jump = following / last
+        task.rails.start.lr_jump = following / last
 
 
 def announce(task: Task) -> None:

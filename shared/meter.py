@@ -2,33 +2,20 @@
 
 from typing import Any
 
-import lightning
-import torch
-from torch import Tensor
-
-
-def over_ranks(means: dict[str, float], trainer: lightning.Trainer) -> dict[str, float]:
-    """Means over the samples of all ranks, of which each has as many."""
-    if trainer.world_size == 1:
-        return means
-    own = torch.tensor([means[name] for name in sorted(means)], device=trainer.strategy.root_device)
-    found = trainer.strategy.reduce(own, reduce_op="mean").tolist()
-    return dict(zip(sorted(means), found, strict=True))
-
 
 class Meter:
-    """Sums of per-sample means on the device: reading them, once per logged row, is the only synchronisation."""
+    """Sums of per-sample means, tensors of either framework: reading them, once per logged row, is the only wait."""
 
     def __init__(self) -> None:
         self.epoch: dict[str, float] = {}
-        self.window: dict[str, Tensor] = {}
+        self.window: dict[str, Any] = {}
         self.count = {"epoch": 0, "window": 0}
 
-    def add(self, samples: int, means: dict[str, Tensor]) -> None:
+    def add(self, samples: int, means: dict[str, Any]) -> None:
         """Count `samples` whose mean values are `means` (0-d tensors)."""
         for name, mean in means.items():
             total = self.window.get(name)
-            self.window[name] = mean * samples if total is None else total.add_(mean, alpha=samples)
+            self.window[name] = mean * samples if total is None else total + mean * samples
         self.count["window"] += samples
 
     def read_window(self) -> dict[str, float]:
@@ -53,6 +40,5 @@ class Meter:
         window = {name: float(total) for name, total in self.window.items()}
         return {"epoch": dict(self.epoch), "window": window, "count": dict(self.count)}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self.epoch, self.count = dict(state["epoch"]), dict(state["count"])
-        self.window = {name: torch.tensor(total, device=device) for name, total in state["window"].items()}
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.window, self.count = (dict(state[key]) for key in ("epoch", "window", "count"))

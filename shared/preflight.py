@@ -4,8 +4,6 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torch import nn
-
 from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
 
@@ -49,7 +47,7 @@ class Preflight:
 
 
 def inspect(
-    model: nn.Module,
+    parameters: list[tuple[int, bool]],
     schedule: Schedule,
     batching: Batching,
     samples: tuple[int, int],
@@ -61,18 +59,17 @@ def inspect(
 ) -> Preflight:
     """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once.
 
-    `probe`: the micro batch is still to be found.
+    `parameters`: size of each and whether it is trained. `probe`: the micro batch is still to be found.
     """
-    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    parameters, trainable = sum(n for n, _ in sizes), sum(n for n, trained in sizes if trained)
-    checkpoint = 4 * (parameters + trainable * moments)
+    count, trainable = sum(n for n, _ in parameters), sum(n for n, trained in parameters if trained)
+    checkpoint = 4 * (count + trainable * moments)
     free = shutil.disk_usage(folder).free
     needed = checkpoint * files
     warnings = [text] if (text := schedule.mid_cycle_warning(schedule.total_steps)) else []
     if needed > free:
         warnings.append(f"checkpoints may need {size(needed)} but only {size(free)} are free on {folder}")
     return Preflight(
-        parameters=parameters,
+        parameters=count,
         trainable_parameters=trainable,
         train_samples=samples[0],
         val_samples=samples[1],

@@ -21,7 +21,7 @@ _store: list["Store"] = []  # rank 0's must live as long as others read
 
 def rank(environment: Mapping[str, str] = os.environ) -> int:
     """This process's rank as its launcher says; 0 for one alone."""
-    names = ("RANK", "SLURM_PROCID" if under_srun(environment) else "LOCAL_RANK")
+    names = ("RANK", "PADDLE_TRAINER_ID", "SLURM_PROCID" if under_srun(environment) else "LOCAL_RANK")
     return next((int(environment[name]) for name in names if name in environment), 0)
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
-from torch import nn
 
+from shared import arrays
 from shared.errors import UserError
 from shared.run_folder import RunFolder
 from shared.settings import Difference, differences
@@ -19,8 +18,8 @@ log = logging.getLogger(__name__)
 
 KEY = "trainyard"
 """Our part of a checkpoint; callbacks.run_state writes it."""
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
-"""What torch.load raises for files that are no checkpoints, or not safe to load."""
+UNREADABLE = (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError)
+"""What `read` raises for files that are no checkpoints, or not safe to load."""
 NAMED = 10
 """Differences that an error names."""
 
@@ -145,30 +144,38 @@ def broken(path: Path) -> str | None:
             damaged = archive.testzip()
         if damaged is None:
             read(path)
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, *UNREADABLE) as error:
+    except (OSError, NotImplementedError, *UNREADABLE) as error:
         return (str(error) or type(error).__name__).splitlines()[0]
     return f"checksum of {damaged} differs" if damaged else None
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, its tensors mapped from the file; raises one of UNREADABLE if it is no checkpoint."""
+    """The content of either framework's checkpoint; raises one of UNREADABLE if it is none.
+
+    torch's tensors are mapped from the file.
+    """
+    if arrays.holds_arrays(path):
+        return arrays.load(path)
+    import torch  # here, for Paddle's runs go without it
+
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(content, dict):
         raise ValueError("no checkpoint")
     return content
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(task: Any, path: Path) -> None:
     """Copy a checkpoint's weights into a task, and nothing else of it."""
-    fit(model, content := read(path))
-    model.load_state_dict(content.get("state_dict", {}))
+    fit(task, content := read(path))
+    task.load_state_dict(content.get("state_dict", {}))
     log.info("resume: weights of %s, all else afresh", path)
 
 
-def fit(model: nn.Module, content: dict[str, Any]) -> None:
-    """Raise UserError if a checkpoint's weights are not those of this network."""
-    given, expected = content.get("state_dict", {}), model.state_dict()
-    odd = {key for key in given.keys() & expected.keys() if given[key].shape != expected[key].shape}
+def fit(task: Any, content: dict[str, Any]) -> None:
+    """Raise UserError if a checkpoint's weights are not those of this task's network."""
+    given, expected = content.get("state_dict", {}), task.state_dict()
+    both = given.keys() & expected.keys()
+    odd = {key for key in both if tuple(given[key].shape) != tuple(expected[key].shape)}
     odd |= given.keys() ^ expected.keys()
     if odd:
         what = f"the checkpoint's network is another: {len(odd)} tensors differ, such as {min(odd)}"

@@ -1,21 +1,27 @@
-"""One run of a Lightning project, from a composed config to a run folder that explains itself."""
+"""One run, from a composed config to a run folder that explains itself; `framework` names who builds and fits it."""
 
 import logging
 import math
+import sys
+import threading
 import time
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from shared import loggers, logs
-from shared.assembly import Assembly, assemble
+from shared import logging_out, logs
 from shared.backup import Backups
+from shared.build import Assembly
 from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
+from shared.lost_rank import MEND, explain
 from shared.ranks import rank
 from shared.run_folder import RunFolder, write_atomically
 from shared.runs import ledger
@@ -30,19 +36,30 @@ def run(cfg: DictConfig) -> float:
     Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
     mend, SystemExit(128 + signal) after an interruption and SystemExit(1) when NaN or inf ended the training.
     """
+    framework = import_module(f"{cfg.framework.package}.assembly")
     logs.adopt_frameworks()
     folder = RunFolder(HydraConfig.get().runtime.output_dir, mute=rank() > 0)
     if folder.mute:
-        return follow(cfg, folder)
+        return follow(cfg, folder, framework)
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
-    began, assembly = time.time(), None
+    began, assembly, ending = time.time(), None, threading.Lock()
+
+    def end_without(lost: str) -> None:
+        """The main thread waits for a dead rank: end the run in its place."""
+        if ending.acquire(blocking=False):
+            error = UserError(lost, "trainer.devices", MEND)
+            log.error("%s", error, extra={"file_only": True})
+            close(folder, summary | {"error": str(error)}, began)
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(f"run: {folder.path}", flush=True)
+
     with Interruption() as interruption:
         try:
             check(cfg)
             ledger.run_started(folder.path, OmegaConf.to_container(cfg, resolve=True), git_commit(ROOT))
-            assembly = assemble(cfg, folder, interruption)
+            assembly = framework.assemble(cfg, folder, interruption)
             write_atomically(folder.path / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-            fit(assembly, summary)
+            fit(assembly, summary, end_without)
             if summary["status"] == "stopped_non_finite" and HydraConfig.get().mode == RunMode.RUN:
                 raise SystemExit(1)  # but a sweep goes on: that a job diverges is a result
             best = summary["monitor"]["best"]  # what a sweeper optimises
@@ -55,6 +72,7 @@ def run(cfg: DictConfig) -> float:
             summary["error"] = " ".join(str(error).split()) or type(error).__name__
             raise
         finally:
+            ending.acquire()
             interruption.defer()
             try:
                 close(folder, summary, began)
@@ -67,13 +85,13 @@ def run(cfg: DictConfig) -> float:
                 print(f"run: {folder.path}", flush=True)
 
 
-def follow(cfg: DictConfig, folder: RunFolder) -> float:
+def follow(cfg: DictConfig, folder: RunFolder, framework: ModuleType) -> float:
     """Train as another rank than the first, which alone writes files and says how it went."""
     logs.hush()
     with Interruption() as interruption:
         try:
             check(cfg)
-            fit(assemble(cfg, folder, interruption), summary := {})
+            fit(framework.assemble(cfg, folder, interruption), summary := {}, lambda lost: None)
         except Interrupted as interrupted:
             raise SystemExit(128 + interrupted.signum) from None
     if summary["status"] == "stopped_non_finite":
@@ -81,10 +99,12 @@ def follow(cfg: DictConfig, folder: RunFolder) -> float:
     return math.nan
 
 
-def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
-    """Say the plan, run Lightning's fit and fill the summary, also when it raises."""
-    task, trainer, rails = assembly.task, assembly.trainer, assembly.task.rails
-    checkpoint = rails.start.checkpoint
+def fit(assembly: Assembly, summary: dict[str, Any], end_without: Callable[[str], None]) -> None:
+    """Say the plan, train and fill the summary, also when it raises.
+
+    Raises UserError if another rank dies; calls `end_without` with what is known if that leaves this thread waiting.
+    """
+    trainer, rails = assembly.trainer, assembly.task.rails
     summary["backup"] = assembly.backups.report() if assembly.backups else None
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
     summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
@@ -94,12 +114,19 @@ def fit(assembly: Assembly, summary: dict[str, Any]) -> None:
     else:
         for line in assembly.preflight.lines():
             log.info(line)
+    watch = assembly.watch(end_without)
     try:
-        trainer.fit(task, assembly.train_loader, assembly.val_loader, ckpt_path=checkpoint, weights_only=True)
+        assembly.fit()
         summary["status"] = "completed"
     except StoppedNonFinite:
         summary["status"] = "stopped_non_finite"
+    except Exception as error:
+        if watch and (lost := explain(error, watch)):
+            raise lost from error
+        raise
     finally:
+        if watch:
+            watch.over.set()
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}
         summary["restarts"] = restarts(rails.schedule, trainer.global_step)
 
@@ -110,7 +137,7 @@ def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
     ledger.run_ended(folder.path, summary)
-    loggers.finish()
+    logging_out.finish()
     draw(folder)
     log.info("%s: %s in %s", summary["project"], summary["status"], folder.path)
 

@@ -10,8 +10,8 @@ from shared.errors import UserError
 
 # Where a run lies and what it logs, and on which machine it runs. All else counts: what is unknown here may matter.
 ELSEWHERE = (
-    *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "model.weights"),
-    *("data.root", "data.cache", "data.cache_gb"),
+    *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "framework"),
+    *("data.root", "data.cache", "data.cache_gb", "model.weights"),
     *(
         f"trainer.{key}"
         for key in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "log_every_n_steps")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
+from shared.batch_norm import merge_statistics
 from shared.errors import UserError
 from shared.policy.batching import MicroBatch
 from shared.preflight import batch_in_words
@@ -86,6 +87,7 @@ def gradients(task: "Task", batch: Batch) -> Gradients:
         task.before.restore()
         make_room(task)
     average(task)
+    merge_statistics(task, len(parts))
     scaler = loss_scaler(task)
     norm = get_total_norm(trained_gradients(task))
     return Gradients(parts, norm / scaler.get_scale() if scaler else norm)

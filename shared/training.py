@@ -6,45 +6,20 @@ Lightning batch is one optimizer step, a step is atomic, and running out of memo
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import lightning
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from shared.interruption import Interruption
 from shared.meter import Meter
-from shared.policy.batching import Batching
 from shared.policy.schedule_base import Schedule
-from shared.resume import Start
-from shared.run_folder import RunFolder
+from shared.rails import Rails
 from shared.step import Batch, Gradients, Snapshot, gradients
-
-
-@dataclass
-class Rails:
-    """What the runner gives a task for one run; callbacks leave their part of summary.json in `summary`."""
-
-    folder: RunFolder
-    config: dict[str, Any]
-    overrides: list[str]
-    schedule: Schedule
-    optimizer: Callable[..., Optimizer]
-    batching: Batching
-    sampler: Any
-    interruption: Interruption
-    monitor: str
-    mode: Literal["min", "max"]
-    clip_norm: float | None = None
-    probe_memory: bool = False
-    start: Start = field(default_factory=Start)
-    saved: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
-    """Told of each new checkpoint: the records by role."""
-    cycle_bests: dict[int, float] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
 
 
 class Guard(Protocol):
@@ -140,6 +115,14 @@ class Task(lightning.LightningModule):
     def lr_factor(self) -> float:
         """What the guard's rollbacks have left of the planned LR."""
         return self.guard.lr_factor if self.guard else 1.0
+
+    def over_ranks(self, means: dict[str, float]) -> dict[str, float]:
+        """Means over the samples of all ranks, of which each has as many."""
+        if self.trainer.world_size == 1:
+            return means
+        own = torch.tensor([means[name] for name in sorted(means)], device=self.device)
+        found = self.trainer.strategy.reduce(own, reduce_op="mean").tolist()
+        return dict(zip(sorted(means), found, strict=True))
 
     def report(self, kind: str, message: str, level: int = logging.WARNING) -> None:
         """Record an event of this step, once however many ranks there are."""

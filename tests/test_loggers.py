@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shared import loggers
+from shared import loggers, logging_out
 from shared.run_folder import RunFolder
 from tests.conftest import TINY
 
@@ -44,7 +44,7 @@ def test_online_without_a_key_falls_back_to_offline(tmp_path, monkeypatch, caplo
     logger = loggers.wandb(RunFolder(tmp_path / "run"), "trainyard", None, offline=False)
     assert logger.experiment.settings.mode in ("offline", "dryrun")
     assert "WANDB_API_KEY" in caplog.text
-    loggers.finish()
+    logging_out.finish()
 
 
 def test_finish_waits_a_bounded_time(monkeypatch, caplog):
@@ -59,7 +59,7 @@ def test_finish_waits_a_bounded_time(monkeypatch, caplog):
 
     monkeypatch.setitem(sys.modules, "wandb", Client)
     began = time.monotonic()
-    loggers.finish(patience=0.2)
+    logging_out.finish(patience=0.2)
     release.set()
     assert time.monotonic() - began < 10
     assert "still sending" in caplog.text

@@ -168,6 +168,15 @@ def test_two_ranks_with_accumulation_train_as_one_with_the_large_batch(tmp_path)
     assert max((one[name] - two[name]).abs().max() for name in one) < 1e-6
 
 
+def test_batch_norm_has_the_statistics_of_all_ranks(tmp_path):
+    normed = [Regression(network(norm=True, dropout=0.0)) for _ in range(2)]
+    cut = {"batching": Batching(BATCH, micro_limit=2)}
+    one = fit(tmp_path / "one", task=normed[0], epochs=1, **cut, **SGD).state_dict()
+    two = two_ranks(tmp_path / "two", task=normed[1], batching=Batching(BATCH, devices=2, micro_limit=2))
+    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-5
+    assert one["model.1.num_batches_tracked"] == STEPS * BATCH // 2
+
+
 def test_when_one_rank_runs_out_of_memory_both_halve(tmp_path):
     expected = two_ranks(tmp_path / "a", batching=Batching(BATCH, devices=2, micro_limit=2))
     found = two_ranks(tmp_path / "b", MemoryLimit(3, rank=1), batching=Batching(BATCH, devices=2))

@@ -1,21 +1,14 @@
-"""Lines for training and validation: rendered on the fly, or labelled images in a folder."""
+"""Khmer lines as tensors."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from shared.errors import UserError
+from shared.ocr import data
 from shared.ocr.batch import pad_lines
-from shared.ocr.charset import Charset
-from shared.ocr.degrade import Degrade
-from shared.ocr.folder_lines import FolderLines, split_by_text, usable
-from shared.ocr.fonts import Font, find_fonts, require_shaping
+from shared.ocr.folder_lines import FolderLines
 from shared.ocr.lines import GeneratedLines
-from shared.ocr.tables import Line, find_table, read_table
-from shared.ocr.text import LineText, read_words
 
 
 class TensorBatches:
@@ -34,145 +27,13 @@ class Labelled(TensorBatches, FolderLines):
     """Labelled line images."""
 
 
-class GeneratedData:
-    """Lines from `words` and `phrases` in the fonts below `fonts` and, if given, `extra_fonts`.
+class GeneratedData(data.GeneratedData):
+    """Rendered Khmer lines."""
 
-    Families named in `val_families` and the words kept for validation never appear in training. `count` lines are an
-    epoch, `val_count` are validated, always the same; see GeneratedLines and Degrade for the rest.
-    """
-
-    def __init__(
-        self,
-        charset: str,
-        words: str,
-        phrases: str,
-        fonts: str,
-        val_families: Sequence[str],
-        transforms: Mapping[str, Mapping[str, Any]],
-        height: int,
-        count: int,
-        val_count: int,
-        max_length: int = 42,
-        first_length: int | None = None,
-        clear_share: float = 0.3,
-        contrast: tuple[float, float] = (40, 255),
-        extra_fonts: str | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.charset = Charset.load(charset)
-        self.words, self.phrases, self.fonts, self.extra_fonts = words, phrases, fonts, extra_fonts
-        self.val_families = set(val_families)
-        self.transforms, self.contrast, self.max_length = transforms, tuple(contrast), max_length
-        self.count, self.val_count, self.first_length, self.clear_share = (
-            count,
-            val_count,
-            first_length,
-            clear_share,
-        )
-        self.height, self.seed = height, seed
-
-    def prepare(self) -> None:
-        """Check the engine, the fonts and the words before anything long begins."""
-        require_shaping()
-        _ = self.train, self.val
-
-    @cached_property
-    def families(self) -> tuple[list[Font], list[Font]]:
-        """Fonts for training and for validation."""
-        script = [c for c in self.charset.characters if ord(c) > 0x2FF and c not in "–៎៑៙៚៝"]
-        found = [
-            font for folder in (self.fonts, self.extra_fonts) if folder for font in find_fonts(folder, script)
-        ]
-        known = {font.family for font in found}
-        if missing := self.val_families - known:
-            what = f"no font of the family {min(missing)} in {self.fonts}"
-            raise UserError(what, "data.val_families", f"choose from {', '.join(sorted(known))}")
-        if not known - self.val_families:
-            raise UserError("no font is left to train with", "data.val_families", "name fewer, or add fonts")
-        held = [font for font in found if font.family in self.val_families]
-        return [font for font in found if font.family not in self.val_families], held
-
-    @cached_property
-    def train(self) -> Rendered:
-        return self._lines(self.count, "lines-train", self.seed, self.clear_share, self.first_length)
-
-    @cached_property
-    def val(self) -> Rendered:
-        return self._lines(self.val_count, "lines-val", 0, 0.5, None)
-
-    def _lines(
-        self, count: int, purpose: str, seed: int, clear_share: float, first_length: int | None
-    ) -> Rendered:
-        validation = purpose == "lines-val"
-        return Rendered(
-            count,
-            LineText(read_words(self.words, validation), self.phrases),
-            self.families[validation],
-            self.charset,
-            Degrade(self.transforms, self.contrast),
-            purpose=purpose,
-            seed=seed,
-            height=self.height,
-            max_length=self.max_length,
-            clear_share=clear_share,
-            first_length=first_length,
-        )
-
-    def model_arguments(self) -> dict[str, int]:
-        """What the network has to know about the data."""
-        return {"num_classes": len(self.charset), "height": self.height}
+    rendered = Rendered
 
 
-class FolderData:
-    """Labelled lines below `root`: train and val label files, or one for all that is split 80/20 by text.
+class FolderData(data.FolderData):
+    """Labelled Khmer lines below a folder."""
 
-    labels.tsv (file, text), PaddleOCR's label files, or LMDBs: see shared.ocr.tables. `transforms` are albumentations
-    on training images; up to `max_corrupt` unreadable images are passed over.
-    """
-
-    def __init__(
-        self,
-        root: str,
-        charset: str,
-        height: int,
-        transforms: Mapping[str, Mapping[str, Any]],
-        max_corrupt: int = 10,
-        seed: int = 0,
-    ) -> None:
-        self.root, self.charset, self.height = Path(root).expanduser(), Charset.load(charset), height
-        self.transforms, self.max_corrupt, self.seed = transforms, max_corrupt, seed
-
-    def prepare(self) -> None:
-        """Read the labels and check that they can be used."""
-        _ = self.train, self.val
-
-    @cached_property
-    def splits(self) -> tuple[list[Line], list[Line]]:
-        train, val, both = (find_table(self.root, split) for split in ("train", "val", "all"))
-        if train and val:
-            return tuple(usable(read_table(path), self.charset, str(path)) for path in (train, val))
-        if not both:
-            what = f"no labels in {self.root}"
-            raise UserError(
-                what, "data.root", "put labels.tsv (file<TAB>text) there, or train.tsv and val.tsv"
-            )
-        found = split_by_text(usable(read_table(both), self.charset, str(both)))
-        if not all(found):
-            raise UserError(
-                "too few different texts to split", str(both), "add lines, or write train.tsv and val.tsv"
-            )
-        return found
-
-    @cached_property
-    def train(self) -> Labelled:
-        return Labelled(
-            self.splits[0], self.charset, self.height, self.transforms, self.max_corrupt, self.seed
-        )
-
-    @cached_property
-    def val(self) -> Labelled:
-        return Labelled(self.splits[1], self.charset, self.height, {}, self.max_corrupt, self.seed)
-
-    def model_arguments(self) -> dict[str, int]:
-        """What the network has to know about the data."""
-        return {"num_classes": len(self.charset), "height": self.height}
+    labelled = Labelled

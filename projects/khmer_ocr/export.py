@@ -75,12 +75,13 @@ def export(checkpoint: Path) -> bytes:
 
 def load(checkpoint: Path):
     """The checkpoint's network, averaged weights where it has them, and its data object."""
-    from shared import evaluation
-    from shared.assembly import build
+    from shared.build import build
     from shared.errors import UserError
+    from shared.evaluation import configure
+    from shared.scoring import load as load_checkpoint
 
-    content = evaluation.load(checkpoint.expanduser())
-    cfg = evaluation.configure(PROJECT, ROOT / "conf", content, [])
+    content = load_checkpoint(checkpoint.expanduser())
+    cfg = configure(PROJECT, ROOT / "conf", content, [])
     data = build(cfg.data, "data")
     model = build(cfg.model, "model")(**data.model_arguments())
     state = {name.removeprefix("model."): tensor for name, tensor in content["state_dict"].items()}

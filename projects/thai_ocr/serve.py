@@ -46,7 +46,10 @@ def main(language: str, model: str, host: str, **numbers: str) -> None:
     from shared.serve.server import serve
     from shared.serve.service import Service
 
-    service = Service(Reader(path, threads), path.stem, limits)
+    reader = Reader(path, threads)
+    if reader.charset.script != language:
+        raise UserError(f"{path} reads {reader.charset.script}", "language", f"say {reader.charset.script}")
+    service = Service(reader, path.stem, limits)
     serve(create_app(service), service, host, port)
 
 

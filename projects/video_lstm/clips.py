@@ -9,7 +9,7 @@ from torch import Tensor
 
 from projects.video_lstm.cache import ClipCache
 from shared.data.draws import SampleKey, keyed_generator
-from shared.data.image_dataset import ImageDataset
+from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import Augment
 
 
@@ -55,7 +55,7 @@ class ClipDataset(ImageDataset):
         cache: ClipCache,
         first: int,
     ) -> None:
-        super().__init__(paths, labels, view, max_corrupt)
+        super().__init__(Files(paths), labels, view, max_corrupt)
         self.cache, self.first = cache, first
 
     def load(self, key: SampleKey) -> np.ndarray:

@@ -107,7 +107,8 @@ def read_clip(path: str, count: int, size: int) -> np.ndarray:
         for group in groups:
             if len(groups) > 1:
                 container.seek(group[0], stream=stream, backward=True)
-            found |= collect(decoded(container, stream), group, index.exact, size)
+            frames = decoded(container, stream, group if index.exact else index.times.tolist())
+            found |= collect(frames, group, index.exact, size)
     if not found:
         raise ImageError(f"{path}: none of its frames can be decoded")
     known = np.array(sorted(found))
@@ -115,10 +116,16 @@ def read_clip(path: str, count: int, size: int) -> np.ndarray:
     return np.stack([found[int(time)] for time in nearest])
 
 
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames from here on; packets that are damaged are passed over, a file cut short ends there."""
+def decoded(container: InputContainer, stream: VideoStream, wanted: list[int]) -> Iterator[VideoFrame]:
+    """Frames from here on, among them the wanted ones; those that no other is predicted from may be passed over.
+
+    So are packets that are damaged; a file cut short ends there.
+    """
+    needed = set(wanted)
     with suppress(av.FFmpegError):
         for packet in container.demux(stream):
+            used = packet.pts is None or packet.pts in needed
+            stream.codec_context.skip_frame = "DEFAULT" if used else "NONREF"
             with suppress(av.FFmpegError):
                 yield from packet.decode()
 

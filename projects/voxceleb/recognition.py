@@ -16,7 +16,8 @@ from projects.voxceleb.protocol import Protocol
 from projects.voxceleb.weights import embedder_state
 from shared.cli import ROOT
 from shared.errors import UserError
-from shared.evaluation import configure, load
+from shared.evaluation import configure
+from shared.scoring import load
 
 OWN = ("checkpoint", "out", "speakers", "threshold")
 

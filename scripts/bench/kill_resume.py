@@ -16,34 +16,43 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 os.environ["OMP_NUM_THREADS"] = "1"  # the same sums in every process; and forking is safe before any thread
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-import torch  # noqa: E402
+from shared.resume import read  # noqa: E402
 
-import projects.imagenet_resnet.data  # noqa: E402 (what the forked runs need is imported once)
-import projects.imagenet_resnet.task  # noqa: E402, F401
-import shared.runner  # noqa: E402
-import shared.runs.report  # noqa: E402, F401
-
-SCRIPT = ROOT / "projects/imagenet_resnet/train.py"
-SETTINGS = """model.depth=18 data.train_size=16 data.val_size=16 effective_batch_size=16 samples_per_epoch=128
-logger=csv trainer.max_epochs=2 trainer.limit_val_batches=2 trainer.log_every_n_steps=1 optimizer=sgd optimizer.lr=0.05
-hardware.workers=0 callbacks.checkpoints.every_minutes=0.02 backup.retries=0 backup.keep=2"""
+SETTINGS = """effective_batch_size=16 samples_per_epoch=128 logger=csv trainer.max_epochs=2 trainer.limit_val_batches=2
+trainer.log_every_n_steps=1 hardware.workers=0 callbacks.checkpoints.every_minutes=0.02 backup.retries=0 backup.keep=2
+"""
+SMALL = {
+    "imagenet_resnet": "model.depth=18 data.train_size=16 data.val_size=16 optimizer=sgd optimizer.lr=0.05",
+    "thai_ocr": """data.count=256 data.val_count=32 data.max_length=12 model.channels=[8,16,32] model.blocks=[0,1,1]
+model.layers=1 model.heads=2 model.dropout=0.1""",
+}
+PREPARED = {  # what the forked runs need is imported once
+    "imagenet_resnet": "projects.imagenet_resnet.data projects.imagenet_resnet.task shared.assembly",
+    "thai_ocr": "projects.thai_ocr.data projects.thai_ocr.model projects.thai_ocr.task shared.paddle.assembly",
+}
 MOMENTS = ("any time", "checkpoint", "links", "backup", "new machine")
 
 
 class Folders:
-    """Where one trial's run and its backup lie."""
+    """Where one trial's run of a project and its backup lie."""
 
-    def __init__(self, base: Path, backed_up: bool = False) -> None:
+    def __init__(self, project: str, base: Path, backed_up: bool = False) -> None:
+        self.script = ROOT / "projects" / project / "train.py"
         self.base, self.run, self.backup = base, base / "machine" / "run", base / "backup"
-        self.settings = [f"run_dir={self.run}", *[f"backup.url={self.backup}"] * backed_up]
+        self.settings = [*SETTINGS.split(), *SMALL[project].split(), f"run_dir={self.run}"]
+        self.settings += [f"backup.url={self.backup}"] * backed_up
 
     def matches(self, moment: str) -> Callable[[], bool]:
         """Whether the moment to kill has come."""
@@ -75,8 +84,8 @@ def launch(folders: Folders) -> int:
         out = os.open(folders.base / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(out, 1)
         os.dup2(out, 2)
-        sys.argv = [str(SCRIPT), *SETTINGS.split(), *folders.settings]
-        runpy.run_path(str(SCRIPT), run_name="__main__")
+        sys.argv = [str(folders.script), *folders.settings]
+        runpy.run_path(str(folders.script), run_name="__main__")
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -113,17 +122,25 @@ def result(run: Path) -> tuple[list[dict[str, str]], dict[str, bytes]]:
         rows = [{k: v for k, v in row.items() if not k.startswith("time/")} for row in csv.DictReader(file)]
     tensors = {}
     for role in ("last", "best"):
-        state = torch.load(run / f"checkpoints/{role}.ckpt", weights_only=True)
-        slots = state["optimizer_states"][0]["state"]
-        parts = {"weights": state["state_dict"], **{f"moments {key}": slot for key, slot in slots.items()}}
-        for part, found in parts.items():
-            tensors |= {f"{role} {part} {k}": v.numpy().tobytes() for k, v in found.items() if v is not None}
+        state = read(run / f"checkpoints/{role}.ckpt")
+        moments = state["optimizer"] if "optimizer" in state else state["optimizer_states"][0]["state"]
+        for name, value in flatten({"weights": state["state_dict"], "moments": moments}):
+            tensors[f"{role} {name}"] = np.asarray(value).tobytes()
     return rows, tensors
 
 
-def trial(base: Path, moment: str, draw: random.Random, seconds: float) -> tuple[int, bool]:
+def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The arrays and tensors within dictionaries."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield f"{prefix}{key}", value
+
+
+def trial(project: str, base: Path, moment: str, draw: random.Random, seconds: float) -> tuple[int, bool]:
     """Kill and resume until the run has ended; the number of kills, and whether it ended."""
-    folders, kills = Folders(base, backed_up=moment in ("backup", "new machine")), 0
+    folders, kills = Folders(project, base, backed_up=moment in ("backup", "new machine")), 0
     while not kills:
         shutil.rmtree(base, ignore_errors=True)
         for _ in range(1 + (draw.random() < 0.3)):
@@ -135,18 +152,21 @@ def trial(base: Path, moment: str, draw: random.Random, seconds: float) -> tuple
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--project", choices=SMALL, default="imagenet_resnet")
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--moments", nargs="+", choices=MOMENTS, default=MOMENTS, help="taken in turn")
     arguments = parser.parse_args()
+    for name in ["shared.runner", "shared.runs.report", *PREPARED[arguments.project].split()]:
+        import_module(name)
     draw, kills, lost = random.Random(arguments.seed), Counter[str](), 0
     with tempfile.TemporaryDirectory(prefix="kill-resume-") as scratch:
-        undisturbed, began = Folders(Path(scratch) / "undisturbed"), time.monotonic()
+        undisturbed, began = Folders(arguments.project, Path(scratch) / "undisturbed"), time.monotonic()
         assert finish(undisturbed) == 0, (undisturbed.base / "output.txt").read_text()
         seconds, expected = time.monotonic() - began, result(undisturbed.run)
         for number in range(arguments.trials):
             moment, base = arguments.moments[number % len(arguments.moments)], Path(scratch) / "trial"
-            count, ended = trial(base, moment, draw, seconds)
+            count, ended = trial(arguments.project, base, moment, draw, seconds)
             same = ended and result(base / "machine/run") == expected
             kills[moment] += count
             lost += not same

@@ -23,7 +23,7 @@ import hydra
 import numpy as np
 from PIL import Image
 
-from shared.assembly import build
+from shared.build import build
 from shared.cli import ROOT
 from shared.data.draws import SampleKey
 from shared.ocr.metrics import error_rates

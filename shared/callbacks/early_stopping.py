@@ -1,14 +1,18 @@
 """Ends a run when its metric no longer improves, and not because the learning rate has just restarted."""
 
-from typing import Any, Literal
+from __future__ import annotations
 
-import lightning
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.policy.stopping import Epoch, RestartAwarePatience
-from shared.training import Task
+
+if TYPE_CHECKING:
+    import lightning
+
+    from shared.training import Task
 
 
-class EarlyStopping(lightning.Callback):
+class EarlyStopping:
     """Settings of `RestartAwarePatience`; the monitored metric and its direction are `monitor` in the config."""
 
     def __init__(

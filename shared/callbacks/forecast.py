@@ -1,23 +1,28 @@
 """Forecasts the run while it runs, logs where it is heading, and may end it when it cannot get there."""
 
+from __future__ import annotations
+
 import json
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import lightning
 import numpy as np
 
 from shared.errors import UserError
 from shared.runs.folder import read_folder
 from shared.runs.forecast.forecast import Forecast as Forecasted
 from shared.runs.forecast.forecast import Request, forecast
-from shared.training import Task
+
+if TYPE_CHECKING:
+    import lightning
+
+    from shared.training import Task
 
 log = logging.getLogger(__name__)
 
 
-class Forecast(lightning.Callback):
+class Forecast:
     """`forecast/final` and `forecast/p_target` in the next row of metrics.csv, from `min_epochs` on.
 
     `target`: a value of the monitored metric; `sweep`: the best that this sweep's finished jobs have reached, which

@@ -1,16 +1,20 @@
 """Says what the learning rate does: announces restarts before they come, raises the alarm on jumps nobody planned."""
 
+from __future__ import annotations
+
 import logging
 import math
-from typing import Any
-
-import lightning
+from typing import TYPE_CHECKING, Any
 
 from shared.runs.names import is_rate
-from shared.training import Task
+
+if TYPE_CHECKING:
+    import lightning
+
+    from shared.training import Task
 
 
-class LRMonitor(lightning.Callback):
+class LRMonitor:
     """Logs `lr/cycle` and `lr/cycle_progress`, and compares the LR that each step used with the plan.
 
     A deviation is one event when it begins, not one a step. `tolerance` is relative.

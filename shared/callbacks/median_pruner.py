@@ -1,17 +1,23 @@
 """Ends a job of a sweep that is behind the median of the others."""
 
-from pathlib import Path
+from __future__ import annotations
 
-import lightning
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from shared.errors import UserError
 from shared.policy.pruning import behind_median
 from shared.runs.table import read_csv
-from shared.training import Task
+
+if TYPE_CHECKING:
+    import lightning
+
+    from shared.training import Task
 
 
-class MedianPruner(lightning.Callback):
+class MedianPruner:
     """Asks `behind_median` after each epoch from `warmup_epochs` on, once `min_jobs` other jobs have come as far.
 
     The other jobs' curves are the metrics.csv beside this job's folder, so it works wherever the jobs run.

@@ -1,15 +1,17 @@
 """Rows of metrics.csv, and the same rows to every other logger."""
 
+from __future__ import annotations
+
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
+if TYPE_CHECKING:
+    import lightning
 
-from shared.meter import over_ranks
-from shared.training import Task
+    from shared.training import Task
 
 
-class MetricsLog(lightning.Callback):
+class MetricsLog:
     """One row every `trainer.log_every_n_steps` steps (`step/*`) and one per epoch (`train/*`, `val/*`).
 
     `step/*` are means since the previous row, `train/*` means over the epoch. `time/*` are the only columns in which
@@ -33,7 +35,7 @@ class MetricsLog(lightning.Callback):
         self.clock.samples += task.rails.batching.effective
         counted = task.meter.count["window"]  # nothing, if the step was skipped
         if trainer.global_step % trainer.log_every_n_steps == 0 and counted:
-            means = over_ranks(task.meter.read_window(), trainer)
+            means = task.over_ranks(task.meter.read_window())
             self._write(trainer, task, {f"step/{name}": mean for name, mean in means.items()})
 
     def on_validation_start(self, trainer: lightning.Trainer, task: Task) -> None:
@@ -45,7 +47,7 @@ class MetricsLog(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
         self.clock.stop()
-        means = over_ranks(task.meter.read_epoch(), trainer)
+        means = task.over_ranks(task.meter.read_epoch())
         means = {f"train/{name}": mean for name, mean in means.items()}
         task.results, self.validated = means | self.validated, {}
         self._write(trainer, task, task.results)

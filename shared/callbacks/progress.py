@@ -1,18 +1,23 @@
 """A progress bar on a terminal, plain lines elsewhere: loss, the monitored metric, LR, samples/s and time left."""
 
+from __future__ import annotations
+
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from shared.training import Task
+if TYPE_CHECKING:
+    import lightning
+
+    from shared.training import Task
+
 
 log = logging.getLogger(__name__)
 
 
-class ProgressBar(lightning.Callback):
+class ProgressBar:
     """`refresh`: seconds between updates of the bar; `lines_every`: seconds between plain lines."""
 
     def __init__(self, refresh: float = 0.5, lines_every: float = 30.0) -> None:

@@ -7,11 +7,10 @@ import lightning
 import numpy as np
 import torch
 
-from shared.errors import UserError
-from shared.extend import announce, configure, translate
-from shared.meter import over_ranks
+from shared.extend import announce, note_jump, same_optimizer, translate
 from shared.resume import KEY, fit
-from shared.training import Task
+from shared.run_state import check_samples, is_over, run_state, take_back
+from shared.training import Task, parameter_groups
 
 
 class RunState(lightning.Callback):
@@ -23,24 +22,7 @@ class RunState(lightning.Callback):
         self.callbacks: list[lightning.Callback] = []
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, task: Task, checkpoint: dict[str, Any]) -> None:
-        rails, meter = task.rails, task.meter.state_dict()
-        meter |= {name: over_ranks(meter[name], trainer) for name in ("epoch", "window")}
-        checkpoint[KEY] = {
-            **self._position(trainer),
-            "steps_per_epoch": rails.schedule.steps_per_epoch,
-            "samples": rails.sampler.samples,
-            "random": random_state(),
-            "meter": meter,
-            "devices": rails.batching.devices,
-            "lr": task.lr,
-            "columns": dict(task.columns),
-            "metrics_rows": len(rails.folder.metrics),
-            "status": rails.summary.get("status"),
-            "samples_per_second": rails.summary.get("samples_per_second"),
-            "run_id": rails.folder.id,
-            "config": rails.config,
-            "overrides": rails.overrides,
-        }
+        checkpoint[KEY] = run_state(task, self._position(trainer)) | {"random": random_state()}
 
     def _position(self, trainer: lightning.Trainer) -> dict[str, int]:
         """Epochs that are over, batches done in the one under way, steps; at an epoch's end its counter is ahead."""
@@ -56,9 +38,8 @@ class RunState(lightning.Callback):
         if rails.start.mode == "extend":
             state = translate(state, rails.schedule.steps_per_epoch, rails.batching.effective)
             configure(checkpoint, task, state["step"])
-        elif state["samples"] != rails.sampler.samples:
-            what = f"the data have {rails.sampler.samples} samples, not {state['samples']} as before"
-            raise UserError(what, "data", "restore them, or go on with resume_mode=extend")
+        else:
+            check_samples(state, rails.sampler.samples)
         batches = state["batch"]
         if batches == rails.schedule.steps_per_epoch:
             # Only the validation is missing: enter at the last batch, and pass it over.
@@ -66,16 +47,11 @@ class RunState(lightning.Callback):
         loops = checkpoint["loops"]["fit_loop"]
         checkpoint["loops"]["fit_loop"] = loop_state(loops, state["epoch"], batches, state["step"])
         rails.sampler.resume_at(state["epoch"], batches * rails.batching.effective)
-        task.meter.load_state_dict(state["meter"], task.device)
-        task.lr, task.columns = state["lr"], dict(state["columns"])
-        rails.folder.metrics.cut(state["metrics_rows"])
-        rails.start.state = self.restored = state
+        take_back(task, state)
+        self.restored = state
 
     def on_fit_start(self, trainer: lightning.Trainer, task: Task) -> None:
-        start, summary = task.rails.start, task.rails.summary
-        if start.is_over(trainer.max_epochs):
-            trainer.should_stop = True
-            summary |= {key: start.state[key] for key in ("status", "samples_per_second") if start.state[key]}
+        trainer.should_stop |= is_over(task, trainer.max_epochs)
 
     def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
         if self.restored is not None:
@@ -96,6 +72,19 @@ class RunState(lightning.Callback):
         if self.pass_over:
             self.pass_over = False
             trainer.callbacks = self.callbacks
+
+
+def configure(checkpoint: dict[str, Any], task: Task, step: int) -> None:
+    """Give the checkpoint's optimizer the config's settings, and the schedule its step; the moments stay."""
+    same_optimizer(task.rails.start)
+    saved = checkpoint["optimizer_states"][0]["param_groups"]
+    groups = task.rails.optimizer(parameter_groups(task.model)).param_groups
+    checkpoint["optimizer_states"][0]["param_groups"] = [
+        {**new, "initial_lr": new["lr"], "params": old["params"]}
+        for old, new in zip(saved, groups, strict=True)
+    ]
+    checkpoint["lr_schedulers"] = [{"step": step}]
+    note_jump(task, step)
 
 
 def loop_state(state: dict[str, Any], epochs: int, batches: int, steps: int) -> dict[str, Any]:

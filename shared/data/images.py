@@ -6,6 +6,7 @@ Pixels are RGB, height x width x channel. EXIF orientation is ignored, as offici
 import io
 import os
 import random
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -19,6 +20,9 @@ STANDARD_LUMINANCE = 3688  # sum of the table in annex K.1 of ITU-T T.81
 MAX_PIXELS = 2**28  # a decoder allocates what a header claims; no photograph is larger
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks the network for a newer version
+sys.modules.setdefault(
+    "albumentations.pytorch", None
+)  # an optional part, whose import would bring torch along
 
 import albumentations as A  # noqa: E402
 import cv2  # noqa: E402

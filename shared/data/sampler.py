@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.random import Generator
-from torch.utils.data import Sampler
 
 from shared.data.draws import SampleKey, keyed_generator
 from shared.errors import UserError
@@ -24,7 +23,7 @@ def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int, rng: Gener
     return np.concatenate(batches)
 
 
-class EpochSampler(Sampler[SampleKey]):
+class EpochSampler:
     """Sample keys of one rank, epoch by epoch (0-based, as torch's samplers count).
 
     `samples_per_epoch` cuts the endless stream of shuffled passes into epochs of that length: every

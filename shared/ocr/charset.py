@@ -20,11 +20,15 @@ class Charset:
 
     @classmethod
     def load(cls, name: str) -> "Charset":
-        """The charset of a YAML file with `script` and `characters`, or of `charsets/<name>.yaml`."""
+        """The charset of a YAML file with `script` and `characters`, or of `charsets/<name>.yaml`.
+
+        `extends` names a charset whose characters come first.
+        """
         path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            characters, script = "".join(content["characters"]), content["script"]
+            base = cls.load(content["extends"]).characters if "extends" in content else ""
+            characters, script = base + "".join(content["characters"]), content["script"]
         except OSError as error:
             known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
             raise UserError(f"no charset {path}", "charset", f"choose {known} or a YAML file") from error

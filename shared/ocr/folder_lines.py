@@ -34,10 +34,11 @@ class FolderLines:
         transforms: Mapping[str, Mapping[str, Any]],
         max_corrupt: int,
         seed: int,
+        stride: int = STRIDE,
     ) -> None:
         self.lines, self.charset, self.height = lines, charset, height
         self.augment = Augment(transforms) if transforms else None
-        self.max_corrupt, self.seed = max_corrupt, seed
+        self.max_corrupt, self.seed, self.stride = max_corrupt, seed, stride
         self.lengths = np.array([len(line.text) for line in lines])
         self.corrupt: set[str] = set()
 
@@ -50,7 +51,7 @@ class FolderLines:
             line = self.lines[index]
             try:
                 label = self.charset.encode(line.text)
-                image = prepare(self.pixels(line, key), self.height, STRIDE * (frames_needed(label) + 1))
+                image = prepare(self.pixels(line, key), self.height, self.stride * (frames_needed(label) + 1))
                 return sample(image, label, line.text, index, 0)
             except (ImageError, OSError) as error:
                 self.complain(line, error)

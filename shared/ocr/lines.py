@@ -41,10 +41,11 @@ class GeneratedLines:
         max_length: int,
         clear_share: float = 0.3,
         first_length: int | None = None,
+        stride: int = STRIDE,
     ) -> None:
         self.text, self.fonts, self.charset, self.degrade = text, fonts, charset, degrade
         self.purpose, self.seed, self.height = purpose, seed, height
-        self.clear_share, self.first_length = clear_share, first_length
+        self.clear_share, self.first_length, self.stride = clear_share, first_length, stride
         self.families = sorted({font.family for font in fonts})
         self.lengths = draw_lengths(keyed_generator(seed, f"{purpose}-lengths"), count, max_length)
 
@@ -67,7 +68,7 @@ class GeneratedLines:
             line = compose_clear(ink, rng) if clear else self.degrade(ink, rng)
             label = self.charset.encode(text)
             try:
-                image = prepare(line, self.height, STRIDE * (frames_needed(label) + 1))
+                image = prepare(line, self.height, self.stride * (frames_needed(label) + 1))
             except ImageError:  # a lone letter with subscripts can come out too tall for a line
                 continue
             return sample(image, label, text, key.index, int(not clear))

@@ -25,49 +25,12 @@ HEADERS = {
 
 def create_app(service: Service) -> Flask:
     """The Flask application of one recogniser."""
-    app, limits, charset = Flask(__name__), service.limits, service.reader.charset
-    app.config["MAX_CONTENT_LENGTH"] = limits.body
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = service.limits.body
     app.json.ensure_ascii = False
-    document = describe(service)
-
-    @app.post("/v1/recognize")
-    def recognize() -> Response:
-        if service.stopping:
-            raise ServiceUnavailable("the server is stopping", retry_after=5)
-        with service.meters.seconds.time():
-            results = service.recognize(read_uploads(request, limits.images))
-        return jsonify(model=service.name, language=charset.script, results=results)
-
-    @app.get("/healthz")
-    def health() -> tuple[Response, int]:
-        well = service.batcher.thread.is_alive() and not service.stopping
-        return jsonify(status="ok" if well else "stopping"), 200 if well else 503
-
-    @app.get("/v1/models")
-    def models() -> Response:
-        facts = {
-            "name": service.name,
-            "language": charset.script,
-            "height": service.reader.height,
-            "characters": charset.characters,
-        }
-        return jsonify(models=[facts])
-
-    @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(service.meters.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/openapi.json")
-    def openapi() -> Response:
-        return jsonify(document)
-
-    @app.get("/")
-    def page() -> str:
-        return render_template("page.html", language=charset.script, limits=limits, model=service.name)
-
-    @app.get("/font.ttf")
-    def font() -> Response:
-        return send_file(FONTS[charset.script], "font/ttf", max_age=86_400)
+    add_interface(app, service)
+    add_operations(app, service)
+    add_page(app, service)
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
@@ -83,6 +46,54 @@ def create_app(service: Service) -> Flask:
         return response
 
     return app
+
+
+def add_interface(app: Flask, service: Service) -> None:
+    """What programs ask for."""
+    charset, document = service.reader.charset, describe(service)
+
+    @app.post("/v1/recognize")
+    def recognize() -> Response:
+        if service.stopping:
+            raise ServiceUnavailable("the server is stopping", retry_after=5)
+        with service.meters.seconds.time():
+            results = service.recognize(read_uploads(request, service.limits.images))
+        return jsonify(model=service.name, language=charset.script, results=results)
+
+    @app.get("/v1/models")
+    def models() -> Response:
+        facts = {"name": service.name, "language": charset.script, "height": service.reader.height}
+        return jsonify(models=[facts | {"characters": charset.characters}])
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return jsonify(document)
+
+
+def add_operations(app: Flask, service: Service) -> None:
+    """What those who run the server ask for."""
+
+    @app.get("/healthz")
+    def health() -> tuple[Response, int]:
+        well = service.batcher.thread.is_alive() and not service.stopping
+        return jsonify(status="ok" if well else "stopping"), 200 if well else 503
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(service.meters.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def add_page(app: Flask, service: Service) -> None:
+    """What people look at."""
+    script = service.reader.charset.script
+
+    @app.get("/")
+    def page() -> str:
+        return render_template("page.html", language=script, limits=service.limits, model=service.name)
+
+    @app.get("/font.ttf")
+    def font() -> Response:
+        return send_file(FONTS[script], "font/ttf", max_age=86_400)
 
 
 def describe(service: Service) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """The end of a sweep (`-m`): one table over its jobs and a picture, on the console and in the sweep's folder."""
 
 import csv
+import gc
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -27,6 +29,9 @@ def exit_code() -> int:
 
 class SweepTable(Callback):
     """Hydra callback: reads each job's summary.json and ranks the jobs by their monitored metric."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        gc.collect()  # a trainer and its callbacks hold each other: hundreds of MB that the next job would add to
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         global _failed

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from shared.callbacks.adoption import adopt
 from shared.callbacks.checkpoints import Checkpoints
 from shared.callbacks.lr_monitor import LRMonitor
 from shared.callbacks.metrics_log import MetricsLog
@@ -18,8 +19,9 @@ from shared.data.loader import make_loader
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
 from shared.policy.schedule import Cosine
+from shared.rails import Rails
 from shared.run_folder import RunFolder
-from shared.training import Rails, Task
+from shared.training import Task
 
 SAMPLES, BATCH = 48, 8
 STEPS = SAMPLES // BATCH
@@ -78,7 +80,7 @@ def fit(folder, *, task=None, data=None, epochs=2, callbacks=(), batching=None, 
         folder=RunFolder(folder),
         config={"resume_mode": "exact"},
         overrides=[],
-        schedule=Cosine(peak=0.05, epochs=epochs, steps_per_epoch=len(loader)),
+        schedule=settings.pop("schedule", Cosine)(peak=0.05, epochs=epochs, steps_per_epoch=len(loader)),
         batching=batching,
         sampler=loader.sampler,
         interruption=Interruption(),
@@ -88,7 +90,7 @@ def fit(folder, *, task=None, data=None, epochs=2, callbacks=(), batching=None, 
     )
     standard = [MetricsLog(), RunState(), LRMonitor(), *([NonFinite(**guard)] if guard else [])]
     lightning.Trainer(
-        callbacks=[*standard, *callbacks, Checkpoints(10, [], None)],
+        callbacks=[adopt(each) for each in [*standard, *callbacks, Checkpoints(10, [], None)]],
         max_epochs=epochs,
         log_every_n_steps=1,
         accelerator="cpu",

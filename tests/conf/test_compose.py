@@ -19,7 +19,7 @@ ROOT = CONF.parent
 PRIMARY = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "base")
 HARDWARE = sorted(path.stem for path in (CONF / "hardware").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-GIVEN_LATER = {"shared.loggers": {"folder"}, "task": {"model", "data"}}
+GIVEN_LATER = {"shared.loggers": {"folder"}, "shared.paddle.loggers": {"folder"}, "task": {"model", "data"}}
 
 
 def compose(project: str, *overrides: str) -> DictConfig:
@@ -79,7 +79,7 @@ def test_every_option_of_a_group_binds(group):
     for option in sorted((CONF / group).glob("*.yaml")):
         owner = next((name for name in PRIMARY if option.stem.startswith(name)), "imagenet_resnet")
         cfg = compose(owner, f"{group}={option.stem}", "run_dir=/tmp/run")
-        for path, node in targets(OmegaConf.to_container(cfg[group]), group):
+        for path, node in targets(OmegaConf.to_container(cfg[group], resolve=True), group):
             bind(path, node)
 
 

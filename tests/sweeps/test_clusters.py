@@ -18,7 +18,7 @@ from shared.sweeps.table import read_jobs
 from tests.conftest import ROOT, TINY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-KILLED, PORT = "job_1", "16379"
+KILLED, PORT = "job_1", "6380"
 
 
 def say(*words: str) -> str:
@@ -50,27 +50,26 @@ def slurm(tmp_path, monkeypatch):
 @pytest.fixture
 def ray(tmp_path):
     ray = str(Path(sys.executable).with_name("ray"))
-    head = [
-        ray,
-        "start",
-        "--head",
-        f"--port={PORT}",
-        "--node-ip-address=127.0.0.1",
-        "--num-cpus=1",
-        "--block",
-    ]
+    head = [ray, "start", "--head", f"--port={PORT}", "--num-cpus=1", "--block", "--include-dashboard=false"]
     more = [ray, "start", f"--address=127.0.0.1:{PORT}", "--num-cpus=1", "--block"]
     nodes = []
-    for command in ([*head, "--include-dashboard=false"], more):
+    for number, command in enumerate((head, more), 1):
         with (tmp_path / "ray.log").open("a") as log:
             nodes.append(subprocess.Popen(command, stdout=log, stderr=log))
-        time.sleep(15)
-    note(f"$ {' '.join(head)}\n$ {' '.join(more)}")
-    say(ray, "status", f"--address=127.0.0.1:{PORT}")
+        while (status := ray_status(ray)).count("node_") < number:
+            assert nodes[-1].poll() is None, (tmp_path / "ray.log").read_text()
+            time.sleep(1)
+        note(f"$ {' '.join(command)}")
+    note(f"$ ray status\n{status}")
     yield
     for node in reversed(nodes):
         node.terminate()
         node.wait()
+
+
+def ray_status(ray: str) -> str:
+    asked = [ray, "status", f"--address=127.0.0.1:{PORT}"]
+    return subprocess.run(asked, capture_output=True, text=True).stdout
 
 
 def sweep(folder: Path, kill, *launcher: str) -> dict[str, str]:

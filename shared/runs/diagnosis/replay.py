@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from shared.assembly import build
+from shared.build import build
 from shared.checks import check_targets
 from shared.culprit import first_bad_gradient, first_bad_layer
 from shared.errors import UserError

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from projects.thai_ocr.serve import find
 from shared.cli import ROOT
 from tests.projects.thai_ocr.serving import SERVE, command, served
 from tests.serve.hostile import files
@@ -125,6 +126,7 @@ print(sorted({{"torch", "paddle", "lightning", "albumentations"}} & sys.modules.
             ["language=khmer", "host=no.such.host.invalid", "port=0"],
             "cannot listen on no.such.host.invalid:0",
         ),
+        (["language=thai", f"model={find('khmer', '')}"], "reads khmer (language): say khmer"),
         (["langauge=thai"], "unknown argument (langauge)"),
     ],
 )

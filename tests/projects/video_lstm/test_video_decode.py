@@ -77,6 +77,20 @@ def test_what_is_no_video_is_refused_by_name(tmp_path, name):
         read_clip(str(UNREADABLE[name](tmp_path / name)), 4, 32)
 
 
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("list.mp4", b"ffconcat version 1.0\nfile real.mp4\n"),
+        ("list.m3u8", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nreal.mp4\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_file_may_not_send_the_reader_to_another(tmp_path, name, content):
+    encode(tmp_path / "real.mp4", ramp())
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageError, match=name):
+        read_clip(str(tmp_path / name), 4, 32)
+
+
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
     with pytest.raises(ImageError, match="nowhere"):
         read_clip(str(tmp_path / "nowhere.mp4"), 4, 32)

@@ -1,0 +1,1 @@
+"""Thai text lines, read with CTC; trains on PaddlePaddle."""

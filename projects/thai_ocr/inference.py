@@ -1,0 +1,99 @@
+"""A network as PaddleOCR's own pipeline runs it: a static graph, and the yml that says how to prepare and decode."""
+
+from pathlib import Path
+from typing import Any
+
+import paddle
+import yaml
+from paddle import Tensor, nn
+from paddle.nn import functional as F
+from paddle.static import InputSpec
+
+from projects.thai_ocr.model import LineRecogniser
+from shared.ocr.charset import BLANK, Charset
+
+MODEL_NAME = "th_PP-OCRv5_mobile_rec"  # paddleocr refuses names that it does not know
+BGR = (0.114, 0.587, 0.299)
+WIDTH = 320  # PaddleOCR pads narrower lines to this
+
+
+class Official(nn.Layer):
+    """Images as PaddleOCR prepares them -> probabilities (N, frames, classes), classes in its decoder's order.
+
+    Images: (N, 3, height, W) BGR, (pixel / 255 - 0.5) / 0.5, and exactly 0 where a line was padded, which no pixel is.
+    The decoder's order: the blank, the characters, the space at the end.
+    """
+
+    def __init__(self, net: nn.Layer, charset: Charset) -> None:
+        super().__init__()
+        self.net = net
+        self.order = paddle.to_tensor([BLANK, *charset.encode(decoder_characters(charset) + " ")])
+
+    def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.net, LineRecogniser):
+            logits = self.read_grey(x)
+        else:
+            logits = self.net.scores(x)
+        return F.softmax(logits.index_select(self.order, axis=2), axis=2)
+
+    def read_grey(self, x: Tensor) -> Tensor:
+        """For the network that wants grey lines, their contrast stretched, and their widths."""
+        width = (x.abs().sum(axis=[1, 2]) > 0).astype("int64").sum(axis=1)
+        inside = (paddle.arange(x.shape[3]).unsqueeze(0) < width.unsqueeze(1)).unsqueeze(1)
+        grey = (x * paddle.to_tensor(BGR).reshape([1, 3, 1, 1])).sum(axis=1) * 127.5 + 127.5
+        line = stretch(grey.round(), inside.expand_as(grey), width)
+        logits = self.net(line.unsqueeze(1), width)
+        frames = paddle.arange(logits.shape[1]).unsqueeze(0) < self.net.frames(width, 0).unsqueeze(1)
+        blank = F.one_hot(paddle.zeros([1], "int64"), logits.shape[2]) * 100.0
+        return paddle.where(frames.unsqueeze(2), logits, blank.unsqueeze(0).expand_as(logits))
+
+
+def stretch(grey: Tensor, inside: Tensor, width: Tensor) -> Tensor:
+    """`shared.ocr.line_image.stretch` of each line's pixels (N, H, W) `inside` it; white outside."""
+    grey = grey.astype("float64")  # as NumPy computes it: a rounding error would be a grey level
+    ranked = paddle.where(inside, grey, paddle.full_like(grey, 1e4)).flatten(1).sort(axis=1)
+    last = (width * grey.shape[1] - 1).astype("float64").unsqueeze(1)
+    low, ground, high = (quantile(ranked, last * share).unsqueeze(2) for share in (0.01, 0.5, 0.99))
+    span = paddle.where(ground - low < high - ground, high - grey, grey - low)
+    span = (span * (255 / (high - low).clip(min=1))).clip(0, 255).floor()
+    white = paddle.full_like(grey, 255)
+    span = paddle.where((high - low < 4).expand_as(grey), white, span)
+    return paddle.where(inside, span, white).astype("float32")
+
+
+def quantile(ranked: Tensor, at: Tensor) -> Tensor:
+    """Values at the fractional places `at` (N, 1) of sorted rows, interpolated as NumPy does."""
+    below = at.floor()
+    one = paddle.take_along_axis(ranked, below.astype("int64"), axis=1)
+    other = paddle.take_along_axis(ranked, at.ceil().astype("int64"), axis=1)
+    return one + (other - one) * (at - below)
+
+
+def decoder_characters(charset: Charset) -> str:
+    """The characters without the space, which PaddleOCR's decoder adds itself."""
+    return charset.characters.replace(" ", "")
+
+
+def write_folder(net: nn.Layer, charset: Charset, height: int, folder: Path) -> None:
+    """inference.json, inference.pdiparams and inference.yml, which `paddleocr.TextRecognition` loads."""
+    model = Official(net, charset)
+    model.eval()
+    trace(model, [InputSpec([None, 3, height, None], "float32", "x")], folder / "inference")
+    text = yaml.safe_dump(description(charset, height), allow_unicode=True, sort_keys=False)
+    (folder / "inference.yml").write_text(text, encoding="utf-8")
+
+
+def trace(model: nn.Layer, inputs: list[InputSpec], prefix: Path) -> None:
+    """Save the network as a static graph: <prefix>.json and <prefix>.pdiparams."""
+    paddle.jit.save(paddle.jit.to_static(model, input_spec=inputs, full_graph=True), str(prefix))
+
+
+def description(charset: Charset, height: int) -> dict[str, Any]:
+    """What PaddleOCR's pipeline has to know."""
+    resize = {"RecResizeImg": {"image_shape": [3, height, WIDTH]}}
+    decode = {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}}
+    return {
+        "Global": {"model_name": MODEL_NAME},
+        "PreProcess": {"transform_ops": [decode, resize]},
+        "PostProcess": {"name": "CTCLabelDecode", "character_dict": list(decoder_characters(charset))},
+    }

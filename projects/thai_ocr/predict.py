@@ -1,0 +1,41 @@
+"""Read line images: python projects/thai_ocr/predict.py images=FILE|DIR|GLOB [out=preds.tsv]."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
+
+from shared.cli import command
+from shared.errors import UserError
+
+STARTER = Path(__file__).with_name("starter") / "thai_ocr_tiny.onnx"
+
+
+def main(images: str, checkpoint: str, out: str) -> None:
+    """`checkpoint` is an exported .onnx, or what export.py makes one of; out=- prints the table."""
+    from shared.ocr.predict import predict
+    from shared.ocr.reader import Reader
+
+    path = Path(checkpoint).expanduser()
+    if path == STARTER and not path.exists():
+        raise UserError(
+            "no starter weights are shipped yet", "checkpoint", "give checkpoint=PATH of your own"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        if path.suffix != ".onnx":
+            path = exported(path, Path(folder) / "model.onnx")
+        predict(Reader(path), images, out)
+
+
+def exported(checkpoint: Path, path: Path) -> Path:
+    """The checkpoint as ONNX."""
+    from projects.thai_ocr.export import load
+    from projects.thai_ocr.gates import gate_onnx
+
+    gate_onnx(*load(str(checkpoint), "thai_ocr_tiny"), path, "fp32", 1)
+    return path
+
+
+if __name__ == "__main__":
+    command(__file__, main, {"images": None, "checkpoint": str(STARTER), "out": "-"})

@@ -1,0 +1,84 @@
+"""TensorBoard and Weights & Biases for Paddle runs, in the run folder, with what Lightning's loggers offer ours."""
+
+from typing import Any
+
+from shared.logging_out import WANDB_SETTINGS, has_login, refuse
+from shared.run_folder import RunFolder
+
+
+class TensorBoard:
+    """Scalars and pictures as TensorBoard's event files; needs neither TensorFlow nor torch."""
+
+    def __init__(self, folder: str) -> None:
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self.writer = EventFileWriter(folder)
+
+    def log_hyperparams(self, settings: dict[str, Any]) -> None:
+        """The run folder's config.yaml has them."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
+        self.add(Summary(value=values), step)
+
+    def add(self, summary: Any, step: int) -> None:
+        import time
+
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self.writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+    def save(self) -> None:
+        self.writer.flush()
+
+    def finalize(self, status: str) -> None:
+        self.writer.close()
+
+
+class WandB:
+    """One W&B run."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def log_hyperparams(self, settings: dict[str, Any]) -> None:
+        self.run.config.update(settings, allow_val_change=True)
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        self.run.log({**metrics, "trainer/global_step": step})
+
+    def save(self) -> None:
+        """W&B sends by itself."""
+
+    def finalize(self, status: str) -> None:
+        """shared.logging_out.finish closes it."""
+
+
+def tensorboard(folder: RunFolder) -> TensorBoard:
+    """TensorBoard event files in `<run_dir>/tensorboard`."""
+    return TensorBoard(str(folder.path / "tensorboard"))
+
+
+def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bool) -> WandB | None:
+    """A W&B run whose id is the run folder's, so that a resumed run continues it; None (and a line) if W&B refuses."""
+    offline = offline or not has_login()
+    mode = "offline" if offline else "online"
+    try:
+        import wandb as client
+
+        run = client.init(
+            project=wandb_project,
+            entity=entity,
+            name=folder.path.name,
+            id=folder.id,
+            dir=folder.path,
+            mode=mode,
+            resume=None if offline else "allow",
+            settings=client.Settings(**WANDB_SETTINGS),
+        )
+        return WandB(run)
+    except Exception as error:  # whatever W&B raises, the run matters more
+        refuse(error)
+        return None

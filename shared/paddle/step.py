@@ -1,0 +1,153 @@
+"""The gradients of one optimizer batch: cut into micro batches, averaged over ranks, tried again when memory runs out.
+
+Every rank keeps its gradients to itself until all of them have come through, as in shared/step.py.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import paddle
+from paddle import Tensor, nn
+
+from shared.errors import UserError
+from shared.policy.batching import MicroBatch
+from shared.preflight import batch_in_words
+
+if TYPE_CHECKING:
+    from shared.paddle.training import Task
+
+Batch = dict[str, Any]
+OUT_OF_MEMORY = ("ResourceExhausted", "Out of memory", "out of memory")
+
+
+@dataclass
+class Gradients:
+    """What a batch came to: `parts` of (samples, means) on this rank, the gradient's L2 `norm` over all of them."""
+
+    parts: list[tuple[int, dict[str, Tensor]]]
+    norm: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """Mean over the samples of this rank."""
+        samples = sum(count for count, _ in self.parts)
+        return sum(means["loss"] * (count / samples) for count, means in self.parts)
+
+
+class Snapshot:
+    """Buffers from before a step; one NaN passing through batch norm stays in its running statistics for ever."""
+
+    def __init__(self, model: nn.Layer) -> None:
+        frozen = [parameter for parameter in model.parameters() if parameter.stop_gradient]
+        self.live = [*frozen, *model.buffers()]
+        self.saved: list[Tensor] = []
+
+    def take(self) -> None:
+        self.saved = [tensor.clone() for tensor in self.live]
+
+    def restore(self) -> None:
+        for tensor, saved in zip(self.live, self.saved, strict=True):
+            tensor.set_value(saved)
+
+
+def gradients(task: "Task", batch: Batch) -> Gradients:
+    """Leave the gradient of the mean loss over all ranks' samples in the parameters, however finely it is cut.
+
+    Raises UserError if not even single samples fit into memory.
+    """
+    task.before.take()
+    if task.rails.probe_memory:
+        probe(task, batch)
+    while True:
+        parts = backward(task, batch, task.rails.batching.split(batch_size(batch)))
+        if fitted(task, parts):
+            break
+        task.before.restore()
+        make_room(task)
+    grads = [p.grad for p in task.model.parameters() if not p.stop_gradient and p.grad is not None]
+    if task.trainer.world_size > 1:
+        average(grads, task.trainer.world_size)
+    task.trainer.scaler.unscale_(task.optimizer)  # so that the guard and the clipping see them as they are
+    with paddle.no_grad():
+        norm = sum(grad.astype("float32").square().sum() for grad in grads).sqrt()
+    return Gradients(parts, norm)
+
+
+def backward(
+    task: "Task", batch: Batch, cuts: list[MicroBatch]
+) -> list[tuple[int, dict[str, Tensor]]] | None:
+    """Forward and backward, one micro batch after the other; None if memory ran out."""
+    parts = []
+    try:
+        for start, stop, weight in cuts:
+            with task.trainer.precise():
+                loss, means = task.loss(cut(batch, start, stop))
+            task.trainer.scaler.scale(loss * weight).backward()
+            parts.append((stop - start, {"loss": loss.detach(), **means}))
+    except (RuntimeError, MemoryError, SystemError) as error:
+        if not any(sign in str(error) for sign in OUT_OF_MEMORY) and not isinstance(error, MemoryError):
+            raise
+        return None
+    return parts
+
+
+def fitted(task: "Task", parts: list[Any] | None) -> bool:
+    """Whether memory sufficed on every rank; if not, the gradients are thrown away and memory is set free."""
+    if task.trainer.all_agree(parts is not None):
+        return True
+    task.optimizer.clear_grad(set_to_zero=False)
+    if task.trainer.on_gpu:
+        paddle.device.cuda.empty_cache()
+    return False
+
+
+def make_room(task: "Task") -> None:
+    """Halve the micro batch for the rest of the run."""
+    before = task.rails.batching
+    if before.micro == 1:
+        raise too_large()
+    after = task.rails.batching = before.halve()
+    message = f"out of memory with {before.micro} samples at once; the same batch again"
+    task.report("out_of_memory", f"{message}, now {batch_in_words(after)}")
+
+
+def probe(task: "Task", batch: Batch) -> None:
+    """`micro_batch_size=auto`: choose the largest micro batch that fits, tried on samples of this batch."""
+
+    def fits(samples: int) -> bool:
+        enough = fitted(task, backward(task, batch, [MicroBatch(0, samples, 1.0)]))
+        task.optimizer.clear_grad(set_to_zero=False)
+        task.before.restore()
+        return enough
+
+    if not fits(1):
+        raise too_large()
+    found = task.rails.batching = task.rails.batching.probe(fits)
+    task.rails.probe_memory = False
+    task.report("micro_batch", f"micro_batch_size=auto: {batch_in_words(found)}", level=20)
+
+
+def too_large() -> UserError:
+    what = "not even a single sample fits into memory"
+    return UserError(what, "micro_batch_size", "use a smaller model or smaller samples")
+
+
+@paddle.no_grad()
+def average(grads: list[Tensor], world: int) -> None:
+    """Average the gradients over the ranks, in one message."""
+    flat = paddle.concat([grad.flatten() for grad in grads])
+    paddle.distributed.all_reduce(flat)
+    parts = paddle.split(flat / world, [grad.size for grad in grads])
+    for grad, part in zip(grads, parts, strict=True):
+        paddle.assign(part.reshape(grad.shape), grad)
+
+
+def batch_size(batch: Batch) -> int:
+    """Number of samples: the length of the batch's first array."""
+    return next(len(value) for value in batch.values() if isinstance(value, np.ndarray))
+
+
+def cut(batch: Batch, start: int, stop: int) -> Batch:
+    """Samples `start` to `stop` of every array and list in the batch."""
+    return {k: v[start:stop] if isinstance(v, np.ndarray | list) else v for k, v in batch.items()}
