@@ -31,6 +31,7 @@ from shared.build import (
 from shared.callbacks.adoption import adopt
 from shared.data.loader import make_loader
 from shared.errors import UserError
+from shared.fsdp import FSDP
 from shared.interruption import Interruption
 from shared.policy.batching import Batching
 from shared.preflight import inspect
@@ -66,6 +67,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         backups.start()
     trainer = build_trainer(cfg, folder)
     refuse_ranks_in_a_sweep(trainer.world_size)
+    refuse_with_fsdp(cfg, trainer)
     device = trainer.strategy.root_device
     limit_memory(device, cfg.hardware.memory_fraction)
     log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
@@ -110,6 +112,16 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     arguments = {"ckpt_path": start.checkpoint, "weights_only": True}
     fit = partial(trainer.fit, task, train_loader, val_loader, **arguments)
     return Assembly(trainer, task, preflight, backups, fit, partial(watch_ranks, trainer))
+
+
+def refuse_with_fsdp(cfg: DictConfig, trainer: lightning.Trainer) -> None:
+    """What needs all weights, or a decision of one rank, where each has a share."""
+    odd = {
+        "micro_batch_size": cfg.micro_batch_size == "auto",
+        "callbacks.ema": bool(cfg.callbacks.get("ema")),
+    }
+    for key in [key for key, given in odd.items() if given and isinstance(trainer.strategy, FSDP)]:
+        raise UserError("this cannot be had with FSDP", key, "leave it out, or use strategy=ddp")
 
 
 def find_start(cfg: DictConfig, folder: RunFolder, backups: Backups | None) -> resume.Start:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from shared.finite import non_finite
+from shared.fsdp import local
 from shared.policy.batching import MicroBatch
 from shared.step import Batch, Gradients, batch_size, cut
 
@@ -56,7 +57,7 @@ def in_words(culprit: Culprit) -> Iterator[str]:
 def save(culprit: Culprit, state: dict[str, Tensor], path: Path, max_bytes: float) -> None:
     """Write the file in one step; the weights and buffers go with it if they take at most `max_bytes`."""
     path.parent.mkdir(exist_ok=True)
-    if sum(tensor.nbytes for tensor in state.values()) <= max_bytes:
+    if state and sum(tensor.nbytes for tensor in state.values()) <= max_bytes:
         culprit = {**culprit, "state": {name: tensor.cpu() for name, tensor in state.items()}}
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -113,5 +114,5 @@ def bad(value: Any) -> bool:
 
 def first_bad_gradient(task: "Task") -> str | None:
     """Backward begins at the loss, so the last parameter comes first."""
-    gradients = {name: p.grad for name, p in task.named_parameters() if p.grad is not None}
+    gradients = {name: local(p.grad) for name, p in task.named_parameters() if p.grad is not None}
     return next(reversed(non_finite(gradients)), None)

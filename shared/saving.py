@@ -98,7 +98,10 @@ class Saving:
         self.records = {**self.retention.roles([*before.values(), record]), "last": record}
         self.saved_at = time.monotonic()
         try:
-            if spoiled := self.spoiled(task):
+            spoiled = self.spoiled(task)
+            if trainer.world_size > 1 and self.most(trainer, [len(spoiled)])[0]:
+                spoiled = spoiled or ["a tensor of another rank"]
+            if spoiled:
                 raise OSError(f"{spoiled[0]} holds NaN or inf")
             self._write(trainer, record, set(before))
         except OSError as error:

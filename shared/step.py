@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import get_total_norm
 
 from shared.batch_norm import merge_statistics
 from shared.errors import UserError
+from shared.fsdp import FSDP, total_norm
 from shared.policy.batching import MicroBatch
 from shared.preflight import batch_in_words
 
@@ -89,7 +89,7 @@ def gradients(task: "Task", batch: Batch) -> Gradients:
     average(task)
     merge_statistics(task, len(parts))
     scaler = loss_scaler(task)
-    norm = get_total_norm(trained_gradients(task))
+    norm = total_norm(trained_gradients(task), task.trainer)
     return Gradients(parts, norm / scaler.get_scale() if scaler else norm)
 
 
@@ -107,6 +107,8 @@ def backward(task: "Task", batch: Batch, cuts: list[MicroBatch]) -> list[tuple[i
             error, torch.OutOfMemoryError
         ):
             raise
+        if isinstance(task.trainer.strategy, FSDP):
+            raise too_large("out of memory, and with FSDP the other ranks wait for this one") from error
         return None
     return parts
 
@@ -155,14 +157,13 @@ def probe(task: "Task", batch: Batch) -> None:
     task.report("micro_batch", f"micro_batch_size=auto: {batch_in_words(found)}", level=logging.INFO)
 
 
-def too_large() -> UserError:
-    what = "not even a single sample fits into memory"
-    return UserError(what, "micro_batch_size", "use a smaller model or smaller samples")
+def too_large(what: str = "not even a single sample fits into memory") -> UserError:
+    return UserError(what, "micro_batch_size", "use a smaller micro batch, model or smaller samples")
 
 
 def average(task: "Task") -> None:
-    """Average the gradients over the ranks, in one message."""
-    if task.trainer.world_size == 1:
+    """Average the gradients over the ranks, in one message; with FSDP the backward pass has done it."""
+    if task.trainer.world_size == 1 or isinstance(task.trainer.strategy, FSDP):
         return
     grads = trained_gradients(task)
     flat = torch.cat([grad.flatten() for grad in grads])

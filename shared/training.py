@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from shared.fsdp import local
 from shared.meter import Meter
 from shared.policy.schedule_base import Schedule
 from shared.rails import Rails
-from shared.step import Batch, Gradients, Snapshot, gradients
+from shared.step import Batch, Gradients, Snapshot, gradients, trained_gradients
 
 
 class Guard(Protocol):
@@ -99,7 +100,8 @@ class Task(lightning.LightningModule):
         self.last_loss = found.loss
         if self.guard is None or self.guard.passes(self, batch, batch_idx, found):
             if self.rails.clip_norm is not None:
-                nn.utils.clip_grads_with_norm_(self.model.parameters(), self.rails.clip_norm, found.norm)
+                shrink = (self.rails.clip_norm / (found.norm + 1e-6)).clamp(max=1.0)
+                torch._foreach_mul_([local(each) for each in trained_gradients(self)], shrink)
             optimizer.step()
             scheduler.step()
             for samples, means in found.parts:

@@ -14,11 +14,14 @@ PROJECT = Path(__file__).resolve().parent.name
 
 def main(checkpoint: str, out: str, precision: str, lines: str) -> None:
     """Write `out` once it reads `lines` validation lines as the checkpoint does; precision fp32, fp16 (as stored) or
-    int8 (matrix products). An `out` that ends in .pth gets the bare weights in fp16, to train on from."""
+    int8 (matrix products). An `out` that ends in .pth gets the bare weights in fp16, to train on from; .safetensors the
+    same in fp32 with the charset beside them, which thai_ocr takes as model.weights, too."""
     from shared.ocr.exported import gate, shrink, write
 
     if out.endswith(".pth"):
         content = weights(Path(checkpoint))
+    elif out.endswith(".safetensors"):
+        content = named_weights(Path(checkpoint))
     else:
         model = export(Path(checkpoint))
         content = shrink(model, precision)
@@ -31,10 +34,25 @@ def weights(checkpoint: Path) -> bytes:
     """The network's state dict, floating-point tensors as fp16, in torch's format."""
     import torch
 
-    state = load(checkpoint)[0].state_dict()
     buffer = io.BytesIO()
-    torch.save({name: t.half() if t.is_floating_point() else t for name, t in state.items()}, buffer)
+    torch.save(halved(load(checkpoint)[0]), buffer)
     return buffer.getvalue()
+
+
+def named_weights(checkpoint: Path) -> bytes:
+    """The same as safetensors, its characters in the metadata: thai_ocr reads them without torch."""
+    from safetensors.torch import save
+
+    model, data = load(checkpoint)
+    return save(halved(model), metadata={"characters": data.charset.characters})
+
+
+def halved(model):
+    """The network's state dict, floating-point tensors as fp16."""
+    state = model.state_dict().items()
+    return {
+        name: t.half() if t.is_floating_point() else t for name, t in ((n, t.contiguous()) for n, t in state)
+    }
 
 
 def export(checkpoint: Path) -> bytes:

@@ -10,11 +10,29 @@ from paddle.nn import functional as F
 from paddle.static import InputSpec
 
 from projects.thai_ocr.model import LineRecogniser
+from shared.ocr.batch import STRIDE
 from shared.ocr.charset import BLANK, Charset
 
 MODEL_NAME = "th_PP-OCRv5_mobile_rec"  # paddleocr refuses names that it does not know
 BGR = (0.114, 0.587, 0.299)
 WIDTH = 320  # PaddleOCR pads narrower lines to this
+MARGIN = 32  # pixels; the convolutions see 27 to either side
+
+
+class Margin(nn.Layer):
+    """A LineRecogniser that reads a line alike whatever stands beside it in a batch.
+
+    What is padded differs from the end of the image in the convolutions' eyes; so each line gets a white margin as
+    wide as they see.
+    """
+
+    def __init__(self, net: LineRecogniser) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor, width: Tensor) -> Tensor:
+        wider = F.pad(image.astype("float32"), [0, MARGIN, 0, 0], value=255.0)
+        return self.net(wider, width)[:, : -(MARGIN // STRIDE)]
 
 
 class Official(nn.Layer):
@@ -26,11 +44,11 @@ class Official(nn.Layer):
 
     def __init__(self, net: nn.Layer, charset: Charset) -> None:
         super().__init__()
-        self.net = net
+        self.net = Margin(net) if isinstance(net, LineRecogniser) else net
         self.order = paddle.to_tensor([BLANK, *charset.encode(decoder_characters(charset) + " ")])
 
     def forward(self, x: Tensor) -> Tensor:
-        if isinstance(self.net, LineRecogniser):
+        if isinstance(self.net, Margin):
             logits = self.read_grey(x)
         else:
             logits = self.net.scores(x)
@@ -43,7 +61,7 @@ class Official(nn.Layer):
         grey = (x * paddle.to_tensor(BGR).reshape([1, 3, 1, 1])).sum(axis=1) * 127.5 + 127.5
         line = stretch(grey.round(), inside.expand_as(grey), width)
         logits = self.net(line.unsqueeze(1), width)
-        frames = paddle.arange(logits.shape[1]).unsqueeze(0) < self.net.frames(width, 0).unsqueeze(1)
+        frames = paddle.arange(logits.shape[1]).unsqueeze(0) < ((width + STRIDE - 1) // STRIDE).unsqueeze(1)
         blank = F.one_hot(paddle.zeros([1], "int64"), logits.shape[2]) * 100.0
         return paddle.where(frames.unsqueeze(2), logits, blank.unsqueeze(0).expand_as(logits))
 

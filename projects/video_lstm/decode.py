@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from shared.errors import ImageError
 
-MAX_PIXELS = 2**26  # a decoder allocates what a header claims; no film is larger than 8192 x 8192
+MAX_PIXELS = 2**25  # a decoder allocates what a header claims; this is 8K
 MAX_STRETCH = 8  # long and narrow frames are squeezed to so many times their shorter side
 SEEK_COST = 5  # frames that could be decoded in the time of a seek (measured: 16 of 250 frames, 298 x 224)
 # Containers that hold their own data. Left out are playlists, which would let a file name others, or addresses.

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from shared.finite import non_finite
+from shared.fsdp import local
 from shared.saving import Saving
 from shared.training import Task
 
@@ -61,8 +62,8 @@ class DurableIO(TorchCheckpointIO):
 
 
 def state_tensors(task: Task) -> dict[str, Tensor]:
-    """Weights, buffers and the optimizer's moments by name."""
+    """Weights, buffers and the optimizer's moments by name, of sharded ones this rank's share."""
     tensors = task.state_dict()
     for number, state in enumerate(task.optimizers().state.values()):
         tensors |= {f"{name} of parameter {number}": value for name, value in state.items()}
-    return {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    return {name: local(value) for name, value in tensors.items() if isinstance(value, Tensor)}

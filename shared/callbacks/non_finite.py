@@ -11,6 +11,7 @@ from torch import Tensor
 from shared.culprit import describe, in_words, save
 from shared.errors import StoppedNonFinite
 from shared.finite import non_finite, total
+from shared.fsdp import FSDP
 from shared.policy.nonfinite import NonFinitePolicy, SpikeWatch
 from shared.resume import broken, candidates
 from shared.step import Batch, Gradients, loss_scaler
@@ -85,7 +86,8 @@ class NonFinite(lightning.Callback):
     def _poisoned(self, task: Task, batch: Batch, step: int, bad: list[str], found: Gradients) -> None:
         culprit = describe(task, batch, step, bad, found)
         due = self.policy.in_a_row + 1 >= self.policy.skip_limit
-        good = newest_good(task) if due else None
+        sharded = isinstance(task.trainer.strategy, FSDP)
+        good = newest_good(task) if due and not sharded else None
         action = self.policy.observe(step, False, ", ".join(bad), can_roll_back=good is not None)
         message = "; ".join([action.reason, *in_words(culprit), *self._keep(task, culprit)])
         task.report(f"non_finite_{action.kind}", message)
@@ -100,7 +102,8 @@ class NonFinite(lightning.Callback):
             return []
         rank = f"_rank_{task.global_rank}" if task.trainer.world_size > 1 else ""
         path = folder / f"step_{culprit['step']}{rank}.pt"
-        save(culprit, task.state_dict(), path, self.culprit_bytes)
+        state = {} if isinstance(task.trainer.strategy, FSDP) else task.state_dict()
+        save(culprit, state, path, self.culprit_bytes)
         return [f"kept as nonfinite/{path.name}"]
 
 

@@ -108,15 +108,14 @@ def find_start(cfg: DictConfig, folder: RunFolder, backups: Backups | None) -> r
 
 
 def prepare_device(cfg: DictConfig) -> None:
-    """Share of the GPU's memory and precision of its fp32 products, as `hardware` says; before the first tensor."""
+    """The share of the GPU's memory that `hardware` allows; before the first tensor."""
     if not paddle.is_compiled_with_cuda() or cfg.trainer.accelerator == "cpu":
         if cfg.trainer.precision != "32-true":
             log.warning("trainer.precision=%s: Paddle computes in fp32 on a processor", cfg.trainer.precision)
         return
     total = paddle.device.cuda.get_device_properties().total_memory
     limit = int(total * cfg.hardware.memory_fraction / 2**20)
-    paddle.set_flags({"FLAGS_gpu_memory_limit_mb": limit, "FLAGS_cudnn_deterministic": False})
-    paddle.set_flags({"FLAGS_fraction_of_gpu_memory_to_use": float(cfg.hardware.memory_fraction)})
+    paddle.set_flags({"FLAGS_gpu_memory_limit_mb": limit})
 
 
 def build_model(cfg: DictConfig, data: Any) -> paddle.nn.Layer:

@@ -22,9 +22,9 @@ LEVELS = {  # trainer.precision -> AMP level and type
 class Trainer:
     """Trains a task for `max_epochs`, validating every `check_val_every_n_epoch` of them.
 
-    `accelerator` is cpu, gpu or auto, `devices` what one process takes (1; more come from paddle.distributed.launch).
-    `current_epoch` counts from 0, `epochs_over` those that are done, `batch` those of the epoch under way,
-    `global_step` optimizer steps.
+    `accelerator` is cpu, gpu or auto, `devices` what one process takes (1; more come from paddle.distributed.launch),
+    `precision` is for GPUs: on a processor Paddle's AMP does nothing. `current_epoch` counts from 0, `epochs_over`
+    those that are done, `batch` those of the epoch under way, `global_step` optimizer steps.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Trainer:
         self.on_gpu = choose_device(accelerator, devices)
         if precision not in LEVELS:
             raise UserError(f"no precision {precision}", "trainer.precision", f"choose {', '.join(LEVELS)}")
-        self.level, self.dtype = LEVELS[precision]
-        self.scaler = paddle.amp.GradScaler(enable=self.dtype == "float16" and self.on_gpu)
+        self.level, self.dtype = LEVELS[precision if self.on_gpu else "32-true"]
+        self.scaler = paddle.amp.GradScaler(enable=self.dtype == "float16")
         if benchmark and self.on_gpu:
             paddle.set_flags({"FLAGS_cudnn_exhaustive_search": True})
         self.global_rank, self.world_size = paddle.distributed.get_rank(), paddle.distributed.get_world_size()
@@ -153,7 +153,7 @@ class Trainer:
                 heard(self, task, *arguments)
 
     def precise(self) -> AbstractContextManager[None]:
-        """The context of a forward pass; Paddle's AMP does nothing on a processor."""
+        """The context of a forward pass."""
         if self.level is None:
             return nullcontext()
         return paddle.amp.auto_cast(level=self.level, dtype=self.dtype)

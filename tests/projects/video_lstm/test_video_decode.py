@@ -91,6 +91,12 @@ def test_a_file_may_not_send_the_reader_to_another(tmp_path, name, content):
         read_clip(str(tmp_path / name), 4, 32)
 
 
+def test_frames_beyond_all_reason_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "MAX_PIXELS", 48 * 64 - 1)
+    with pytest.raises(ImageError, match="64 x 48 pixels"):
+        read_clip(str(encode(tmp_path / "a.mp4", ramp(2))), 4, 32)
+
+
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path):
     with pytest.raises(ImageError, match="nowhere"):
         read_clip(str(tmp_path / "nowhere.mp4"), 4, 32)

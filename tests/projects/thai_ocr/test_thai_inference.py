@@ -1,0 +1,61 @@
+"""The preparation of lines inside the exported graph is that of shared.ocr."""
+
+import numpy as np
+import paddle
+import pytest
+import yaml
+
+from projects.thai_ocr.inference import Official, description, stretch
+from projects.thai_ocr.model import LineRecogniser
+from shared.ocr import line_image
+from shared.ocr.batch import stack
+from shared.ocr.charset import Charset
+
+THAI = Charset.load("thai")
+
+
+@pytest.mark.parametrize("levels", [(40, 90), (0, 255), (200, 202), (90, 40)])
+def test_contrast_is_stretched_to_the_grey_level(levels):
+    draw = np.random.default_rng(0)
+    image = np.where(draw.random((2, 32, 96)) < 0.2, *levels).astype(np.float32)
+    width = np.array([96, 61])
+    inside = np.broadcast_to((np.arange(96) < width[:, None])[:, None], image.shape)
+    found = stretch(*map(paddle.to_tensor, (image, inside, width))).numpy()
+    for row, columns in enumerate(width):
+        expected = line_image.stretch(image[row, :, :columns].astype(np.uint8))
+        assert np.array_equal(found[row, :, :columns], expected)
+        assert (found[row, :, columns:] == 255).all()
+
+
+def test_padded_batches_score_as_single_lines_do():
+    paddle.seed(0)
+    net = LineRecogniser(len(THAI), channels=(8, 16, 32), blocks=(0, 1, 1), layers=1, heads=2)
+    model = Official(net, THAI)
+    model.eval()
+    lines = [
+        np.random.default_rng(i).integers(0, 256, (32, w)).astype(np.uint8) for i, w in enumerate((96, 64))
+    ]
+    lines = [line_image.stretch(line) for line in lines]
+    official = np.zeros((2, 3, 32, 320), np.float32)
+    for row, line in enumerate(lines):
+        official[row, :, :, : line.shape[1]] = (line / 255 - 0.5) / 0.5
+    with paddle.no_grad():
+        found = model(paddle.to_tensor(official)).numpy()
+        for row, line in enumerate(lines):
+            alone = net(paddle.to_tensor(stack([line])), paddle.to_tensor([line.shape[1]])).numpy()[0]
+            frames = line.shape[1] // 4
+            best = [0, *THAI.encode(THAI.characters.replace(" ", "") + " ")]
+            assert [best[i] for i in found[row, :frames].argmax(1)] == alone[:frames].argmax(1).tolist()
+            assert (found[row, frames:].argmax(1) == 0).all()
+
+
+def test_the_yml_names_every_character_but_blank_and_space():
+    text = yaml.safe_dump(description(THAI, 32), allow_unicode=True)
+    characters = yaml.safe_load(text)["PostProcess"]["character_dict"]
+    assert len(characters) == len(THAI) - 2 and set(characters) | {" "} == set(THAI.characters)
+
+
+def test_paddleocrs_dictionary_is_whole():
+    official, complete = Charset.load("thai_ppocrv5"), Charset.load("thai_ppocrv5_complete")
+    assert len(official) == 526 and complete.characters.startswith(official.characters)
+    assert not complete.missing(THAI.characters) and official.missing(THAI.characters) == set("ฃ๎๏๛")
