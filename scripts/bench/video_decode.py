@@ -53,7 +53,7 @@ def decode_everything(path: str) -> np.ndarray:
     """The plain way: all frames as arrays, then a choice."""
     with opened(path) as (container, stream):
         every = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-    return np.stack(every)[spread(np.arange(len(every)), WANTED)]
+    return np.stack([every[number] for number in spread(np.arange(len(every)), WANTED)])
 
 
 def compare(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
