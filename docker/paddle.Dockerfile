@@ -32,11 +32,11 @@ ARG EXTRAS=paddle,wandb,sftp
 ARG MAY_REPLACE=""
 # hadolint ignore=DL3013
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
-    if [ -n "${PADDLE_SPEC}" ]; then \
-        pip install --extra-index-url "${PADDLE_INDEX}" "${PADDLE_SPEC}"; \
-    fi \
-    && python /opt/build/requirements.py plan --extras "${EXTRAS}" --may-replace "${MAY_REPLACE}" \
+    python /opt/build/requirements.py plan --extras "${EXTRAS}" --may-replace "${MAY_REPLACE}" \
        --without torch,lightning,torchmetrics,paddlepaddle \
+    && if [ -n "${PADDLE_SPEC}" ]; then \
+        pip install --extra-index-url "${PADDLE_INDEX}" --constraint /opt/build/constraints.txt "${PADDLE_SPEC}"; \
+    fi \
     && pip install --requirement /opt/build/requirements.txt --constraint /opt/build/constraints.txt \
     && python /opt/build/requirements.py verify
 ARG PROJECT=thai_ocr

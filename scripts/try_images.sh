@@ -138,7 +138,9 @@ try_paddle() {
         --tag trainyard/try-paddle .
     assert_config trainyard/try-paddle train
     container=$(buildah from --pull=never trainyard/try-paddle)
-    buildah run "$container" -- python projects/thai_ocr/train.py --help >/dev/null
+    buildah run "$container" -- /bin/bash -c 'export OMP_NUM_THREADS=1
+        python projects/thai_ocr/train.py hardware=cpu trainer.max_epochs=1 data.count=32 data.val_count=8 \
+            effective_batch_size=8 logger=csv run_dir=/opt/trainyard/runs/try'
     buildah rm "$container" >/dev/null
 }
 

@@ -46,6 +46,9 @@ def measure(cfg: DictConfig, checkpoint: dict[str, Any], split: str) -> dict[str
             str(error).splitlines()[-1].strip(), "checkpoint", "give the model=... it was made with"
         ) from error
     cfg.callbacks = {}
+    cfg.trainer.update(strategy="auto", num_nodes=1)  # one process, however many have trained
+    if isinstance(cfg.trainer.devices, int):
+        cfg.trainer.devices = 1
     trainer = build_trainer(cfg, None)
     dataset, batching = getattr(data, split), build_batching(cfg, trainer.world_size)
     count = workers(cfg.hardware.workers, trainer.strategy.root_device.type == "cpu", trainer.num_devices)

@@ -144,6 +144,15 @@ def test_evaluate_builds_nothing_that_a_foreign_checkpoint_names(tiny, command, 
     refused(command(evaluate, "imagenet_resnet", f"checkpoint={tmp_path / 'foreign.ckpt'}"), "os.system")
 
 
+def test_evaluate_takes_one_process_however_many_have_trained(tiny, command, tmp_path):
+    last = tiny("trainer.max_epochs=1").summary["checkpoints"]["last"]
+    many = torch.load(last, weights_only=True)
+    many["trainyard"]["config"]["trainer"] |= {"devices": 2, "strategy": {"_target_": "shared.fsdp.FSDP"}}
+    torch.save(many, tmp_path / "many.ckpt")
+    scored = command(evaluate, "imagenet_resnet", f"checkpoint={tmp_path / 'many.ckpt'}")
+    assert scored.code == 0 and '"samples": 360' in scored.out.splitlines()[-1]
+
+
 def test_help_and_config_come_without_heavy_imports():
     code = (
         "import sys; sys.argv = ['train.py', '--help']\n"

@@ -34,19 +34,25 @@ def weights(checkpoint: Path) -> bytes:
     """The network's state dict, floating-point tensors as fp16, in torch's format."""
     import torch
 
-    state = load(checkpoint)[0].state_dict()
     buffer = io.BytesIO()
-    torch.save({name: t.half() if t.is_floating_point() else t for name, t in state.items()}, buffer)
+    torch.save(halved(load(checkpoint)[0]), buffer)
     return buffer.getvalue()
 
 
 def named_weights(checkpoint: Path) -> bytes:
-    """The network's state dict as safetensors, its characters in the metadata."""
+    """The same as safetensors, its characters in the metadata: thai_ocr reads them without torch."""
     from safetensors.torch import save
 
     model, data = load(checkpoint)
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    return save(state, metadata={"characters": data.charset.characters})
+    return save(halved(model), metadata={"characters": data.charset.characters})
+
+
+def halved(model):
+    """The network's state dict, floating-point tensors as fp16."""
+    state = model.state_dict().items()
+    return {
+        name: t.half() if t.is_floating_point() else t for name, t in ((n, t.contiguous()) for n, t in state)
+    }
 
 
 def export(checkpoint: Path) -> bytes:

@@ -14,8 +14,9 @@ import numpy as np
 
 from shared.data.draws import keyed_generator
 from shared.data.shard_index import ABOUT, Index, pack_names, parse_about, write
+from shared.data.shard_stores import sha256
 from shared.data.shard_writer import Job, Read, Recipe, Sample, pack_shard
-from shared.data.shards import Shards, sha256
+from shared.data.shards import Shards
 from shared.errors import UserError
 
 Progress = Callable[[int, int], None]

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from shared.data.images import shrink_file
-from shared.data.shards import sha256
+from shared.data.shard_stores import sha256
 from shared.errors import ImageError
 
 MAGIC = {b"\xff\xd8": "jpg", b"\x89PNG": "png", b"RIFF": "wav"}

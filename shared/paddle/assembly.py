@@ -77,7 +77,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         [(p.size, True) for p in task.model.parameters() if not p.stop_gradient],
         schedule,
         batching,
-        tuple(batching.devices * len(loader.sampler) for loader in (train_loader, val_loader)),
+        (batching.devices * len(train_loader.sampler), len(val_loader.sampler)),
         folder.path,
         backup=backups.describe() if backups else "none (backup.url=...)",
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
@@ -132,14 +132,21 @@ def build_trainer(cfg: DictConfig, folder: RunFolder | None) -> Trainer:
 
 
 def build_loaders(cfg: DictConfig, data: Any, batching: Batching, trainer: Trainer) -> tuple[Loader, Loader]:
-    """Training loader (one batch = this device's optimizer batch) and validation loader."""
+    """Training loader (one batch = this device's optimizer batch) and validation loader.
+
+    Every rank validates all: they come to the same metrics, and so to the same decisions.
+    """
     common = {
         "seed": cfg.seed,
         "workers": workers(cfg.hardware.workers, not trainer.on_gpu, trainer.world_size),
-        "rank": trainer.global_rank,
-        "world": trainer.world_size,
     }
+    share = {"rank": trainer.global_rank, "world": trainer.world_size}
     train = make_loader(
-        data.train, batching.per_device, train=True, samples_per_epoch=cfg.samples_per_epoch, **common
+        data.train,
+        batching.per_device,
+        train=True,
+        samples_per_epoch=cfg.samples_per_epoch,
+        **common,
+        **share,
     )
     return train, make_loader(data.val, batching.per_device, train=False, **common)

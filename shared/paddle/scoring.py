@@ -9,13 +9,17 @@ from shared.build import build, build_batching, workers
 from shared.errors import UserError
 from shared.paddle.assembly import build_model, build_trainer, prepare_device
 from shared.paddle.loader import make_loader
-from shared.resume import UNREADABLE, fit, read
+from shared.resume import KEY, UNREADABLE, fit, read
+
+BARE = (".safetensors", ".npz", ".pdparams")  # weights without a run, read as `model.weights` are
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A checkpoint of ours; UserError for any other file."""
+    """A checkpoint of ours, or where bare weights of the network lie; UserError for any other file."""
     if not path.is_file():
         raise UserError(f"no file {str(path)!r}", "checkpoint", "give checkpoint=PATH of a .ckpt file")
+    if path.suffix in BARE:
+        return {"weights": str(path), KEY: {}}
     try:
         content = read(path)
     except UNREADABLE as error:
@@ -35,8 +39,10 @@ def prepared(cfg: DictConfig) -> tuple[Any, Any]:
 
 def restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> tuple[Any, Any]:
     """Data and task with the checkpoint's weights, the averaged ones where it has them."""
-    cfg.model.weights = None
+    cfg.model.weights = checkpoint.get("weights")
     data, task = prepared(cfg)
+    if "state_dict" not in checkpoint:
+        return data, task
     fit(task, checkpoint)
     task.load_state_dict({**checkpoint["state_dict"], **checkpoint.get("ema", {})})
     return data, task

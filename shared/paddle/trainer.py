@@ -124,6 +124,11 @@ class Trainer:
                 self.call("on_train_batch_end", task, None, batch, self.batch - 1)
                 if self.batch == self.num_training_batches:
                     break
+        if (
+            self.world_size > 1
+        ):  # the running statistics of the first rank count, in validation as in checkpoints
+            for tensor in task.before.live:
+                paddle.distributed.broadcast(tensor, 0)
         if (self.current_epoch + 1) % self.check_val_every_n_epoch == 0:
             self.validate(task, val)
         self.epochs_over, self.batch = self.current_epoch + 1, 0

@@ -92,7 +92,7 @@ class Task:
 
     def over_ranks(self, means: dict[str, float]) -> dict[str, float]:
         """Means over the samples of all ranks, of which each has as many."""
-        if self.trainer.world_size == 1:
+        if self.trainer.world_size == 1 or not means:
             return means
         found = paddle.to_tensor([means[name] for name in sorted(means)], "float32")
         paddle.distributed.all_reduce(found)

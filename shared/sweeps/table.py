@@ -16,6 +16,7 @@ from rich.table import Table
 log = logging.getLogger(__name__)
 
 COLUMNS = ("job", "overrides", "status", "epochs", "best", "best_epoch", "seconds", "why")
+WIDTH = 160  # where nobody looks through a window
 PLACE = ("run_dir=", "sweep=")  # overrides that say where a job is, not what it is
 _failed = 0
 
@@ -103,7 +104,9 @@ def show(rows: list[dict[str, Any]]) -> None:
         own = " ".join(word for word in each["settings"] if word not in shared)
         cells = each | {"overrides": own, "best": best}
         table.add_row(*(str(cells[column]) for column in COLUMNS))
-    Console().print(table)
+    console = Console()
+    console.width = console.width if console.is_terminal else WIDTH
+    console.print(table)
 
 
 def draw(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
-from shared.data import shards as shards_module
+from shared.data import shard_stores
 from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import encode_jpeg, jpeg_quality, shrink_file
 from shared.data.loader import make_loader
@@ -236,7 +236,7 @@ class Counting(MemoryFileSystem):
 @pytest.fixture
 def url(packed, monkeypatch):
     fsspec.register_implementation("counting", Counting, clobber=True)
-    monkeypatch.setattr(shards_module, "PAUSES", (0, 0))
+    monkeypatch.setattr(shard_stores, "PAUSES", (0, 0))
     files = Counting()
     for path in packed.iterdir():
         files.pipe_file(f"/bucket/{path.name}", path.read_bytes())

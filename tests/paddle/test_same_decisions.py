@@ -38,10 +38,10 @@ def test_the_script_exercises_what_it_compares(both):
 
 IMPORTS = {
     "torch": "import shared.paddle.assembly, shared.paddle.scoring, shared.runner, shared.evaluation, "
-    "shared.sweep, shared.runs.report, projects.thai_ocr.task, projects.thai_ocr.data, projects.thai_ocr.model, "
+    "shared.sweeps.table, shared.runs.report, projects.thai_ocr.task, projects.thai_ocr.data, projects.thai_ocr.model, "
     "shared.callbacks.progress, shared.callbacks.forecast, shared.paddle.loggers",
     "paddle": "import shared.assembly, shared.scoring, shared.runner, projects.khmer_ocr.task, "
-    "projects.khmer_ocr.data, projects.imagenet_resnet.task, projects.voxceleb.task",
+    "projects.khmer_ocr.data, projects.imagenet_resnet.task, projects.voxceleb.task, projects.video_lstm.task",
 }
 
 

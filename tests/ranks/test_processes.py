@@ -83,7 +83,9 @@ def test_the_death_of_one_ends_both_and_one_goes_on_alone(tmp_path, launcher):
     out, err = process.communicate()
     took = time.monotonic() - killed
     print(f"ended {took:.1f} s after the kill\n{err}")
-    assert process.returncode != 0 and took < 30
+    assert (
+        process.returncode != 0 and took < 120
+    )  # seconds of a busy machine; docs/distributed.md has the times
     assert "error: " in err and "goes on from the last checkpoint" in err
     assert summary(tmp_path / "run")["status"] == "failed"
     assert not [

@@ -19,12 +19,13 @@ class Checkpoints(Saving):
         self.task = task
 
     def store(self, trainer: Trainer, path: Path) -> OSError | None:
-        """Write a file on the first rank; the error if it could not be."""
+        """Write a file on the first rank, with what all of them have; the error if it could not be."""
+        state = content(trainer, self.task)
         if not trainer.is_global_zero:
             return None
         try:
             with path.open("wb") as file:
-                save(content(trainer, self.task), file)
+                save(state, file)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
