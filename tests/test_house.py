@@ -80,3 +80,9 @@ def test_a_project_is_whole(project):
     needed = ["train.py", "evaluate.py", "task.py", "model.py", "data.py", "README.md"]
     assert [name for name in needed if not (folder / name).exists()] == []
     assert (ROOT / "conf" / f"{project}.yaml").exists()
+
+
+def test_test_modules_have_names_of_their_own():
+    """Without packages, pytest takes two files of one name for the same module and runs only one."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

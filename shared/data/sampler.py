@@ -60,8 +60,11 @@ class EpochSampler:
         self._resumed = (0, 0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration; Lightning calls this by itself."""
-        self.epoch = epoch
+        """Choose the epoch of the next iteration; Lightning calls this by itself.
+
+        Evaluation stays at the first: what is drawn for its samples must not differ from epoch to epoch.
+        """
+        self.epoch = epoch if self.shuffle else 0
 
     def resume_at(self, epoch: int, position: int) -> None:
         """Let `epoch` start after its first `position` samples, counted over all ranks."""

@@ -128,3 +128,10 @@ def test_keyed_draws_depend_on_every_part_of_the_key(seed, epoch, index):
     ]
     assert draw(*key) == draw(*key)
     assert draw(*key) not in {draw(*other) for other in others}
+
+
+def test_evaluation_draws_alike_in_every_epoch():
+    sampler = EpochSampler(7, 3, shuffle=False)
+    first = list(sampler)
+    sampler.set_epoch(5)
+    assert list(sampler) == first
