@@ -93,7 +93,7 @@ def is_whole(job: Job) -> bool:
 
 
 def run(todo: list[Job], jobs: int, progress: Callable[[int], None]) -> None:
-    """Pack in `jobs` processes; the first failure ends them all."""
+    """Pack in `jobs` processes; after a failure they end the shards under way and begin no others."""
     with ProcessPoolExecutor(jobs, initializer=ignore_interrupts) as pool:
         try:
             futures = [pool.submit(pack_shard, job) for job in todo]
@@ -104,7 +104,7 @@ def run(todo: list[Job], jobs: int, progress: Callable[[int], None]) -> None:
             mend = "use fewer and run it again: finished shards are kept"
             raise UserError("a packing process was killed, perhaps for memory", "--jobs", mend) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # what is under way ends first: nothing writes behind our back
 
 
 def ignore_interrupts() -> None:
