@@ -11,7 +11,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-       libgl1 libglib2.0-0 libgomp1 python3 python3-venv
+       libfribidi0 libgl1 libglib2.0-0 libgomp1 python3 python3-venv
 RUN python3 -m venv --system-site-packages /opt/venv \
     && groupadd --gid 10001 trainyard \
     && useradd --uid 10001 --gid 10001 --create-home --shell /bin/bash trainyard \

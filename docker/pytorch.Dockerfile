@@ -5,6 +5,11 @@ ARG BASE_IMAGE=nvcr.io/nvidia/pytorch:26.09-py3@sha256:6e8ccc607fc2a51e3741667b8
 
 FROM ${BASE_IMAGE} AS deps
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# hadolint ignore=DL3008
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libfribidi0
 ARG EXTRAS=wandb,sftp
 ARG MAY_REPLACE=""
 COPY docker/requirements.py pyproject.toml constraints/cpu-py311.txt /opt/build/
