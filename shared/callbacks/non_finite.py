@@ -80,8 +80,7 @@ class NonFinite(lightning.Callback):
     def _watch(self, task: Task, step: int, readings: dict[str, float]) -> None:
         for name, watch in self.watches.items():
             if spike := watch.observe(step, readings[name]):
-                message = f"step {step}: {name} {spike.value:.4g}, {spike.score:.0f} robust deviations above"
-                task.report(SPIKES[name], f"{message} the median {spike.median:.4g}")
+                task.report(SPIKES[name], spike.describe(name))
 
     def _poisoned(self, task: Task, batch: Batch, step: int, bad: list[str], found: Gradients) -> None:
         culprit = describe(task, batch, step, bad, found)

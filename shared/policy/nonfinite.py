@@ -76,6 +76,11 @@ class Spike:
     median: float
     score: float
 
+    def describe(self, name: str) -> str:
+        """In words, `name` being the series."""
+        above = f"{self.score:.0f} robust deviations above the median {self.median:.4g}"
+        return f"step {self.step}: {name} {self.value:.4g}, {above}"
+
 
 class SpikeWatch:
     """Reports the first value of each spike of a series (loss, gradient norm) above its rolling window.

@@ -66,10 +66,7 @@ class NonFinite:
             self.policy.observe(step, finite=True)
             for name, watch in self.watches.items():
                 if spike := watch.observe(step, readings[name]):
-                    message = (
-                        f"step {step}: {name} {spike.value:.4g}, {spike.score:.0f} robust deviations above"
-                    )
-                    task.report(SPIKES[name], f"{message} the median {spike.median:.4g}")
+                    task.report(SPIKES[name], spike.describe(name))
             return True
         task.before.restore()
         if not lower_loss_scale(task, bad):
