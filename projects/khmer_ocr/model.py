@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +19,15 @@ from shared.errors import UserError
 
 log = logging.getLogger(__name__)
 
+READ_ERRORS = (
+    OSError,
+    pickle.UnpicklingError,
+    SafetensorError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+)
 STRIDE = 4  # pixels of width behind one output frame
 
 
@@ -131,12 +142,16 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """Copy the state dict of `path`, or of the network inside a training checkpoint, into `model`."""
     where = "model.weights"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"cannot load {path}", where, "give a .ckpt or .pth file, or null") from error
+        named = path.suffix == ".safetensors"
+        content = load_file(path) if named else torch.load(path, map_location="cpu", weights_only=True)
+    except READ_ERRORS as error:
+        what = f"cannot load {path}"
+        raise UserError(what, where, "give a .ckpt, .pth or .safetensors file, or null") from error
     state = {key.removeprefix("model."): value for key, value in content.get("state_dict", content).items()}
     state |= content.get("ema", {})
     expected = model.state_dict()
+    if state.keys() & expected.keys() >= {"collapse.weight"}:
+        state["collapse.weight"] = stretch_rows(state["collapse.weight"], expected["collapse.weight"].shape[2])
     fresh = [key for key in expected if key not in state or state[key].shape != expected[key].shape]
     if any(not key.startswith("classify.") for key in fresh):
         raise UserError(
@@ -146,3 +161,11 @@ def load_weights(model: nn.Module, path: Path) -> None:
     log.info("%s: loaded %d tensors from %s", where, len(expected) - len(fresh), path)
     if fresh:
         log.warning("%s: not loaded, left fresh: %s", where, ", ".join(fresh))
+
+
+def stretch_rows(kernel: Tensor, rows: int) -> Tensor:
+    """A kernel (O, I, K, 1) over another number of rows, with the same sum: weights of another `data.height` fit."""
+    if kernel.dim() != 4 or kernel.shape[2] == rows:
+        return kernel
+    stretched = F.interpolate(kernel.float(), size=(rows, 1), mode="bilinear", align_corners=False)
+    return (stretched * (kernel.shape[2] / rows)).to(kernel.dtype)

@@ -1,7 +1,7 @@
 """SVTR-tiny (Du et al. 2022, arXiv 2205.00159) in paddle.nn, with the official parameters' names, shapes and outputs.
 
 Patches of 4 x 4 pixels, three stages of mixing blocks (local windows first, global attention then), the height halved
-between them and pooled away at the end.
+between them and pooled away at the end. Bent lines can be straightened first (rectify.py).
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from projects.thai_ocr.official import official_image
+from projects.thai_ocr.rectify import Rectify
 from projects.thai_ocr.weights import load_weights
 
 DIMS, DEPTHS, HEADS = (64, 128, 256), (3, 6, 3), (2, 4, 8)
@@ -162,11 +163,24 @@ class Head(nn.Layer):
 
 
 class SVTR(nn.Layer):
-    """Lines (N, 1, height, W) uint8 -> CTC logits (N, frames, classes); wider ones are squeezed to `width` pixels."""
+    """Lines (N, 1, height, W) uint8 -> CTC logits (N, frames, classes); wider ones are squeezed to `width` pixels.
 
-    def __init__(self, num_classes: int, height: int, width: int, frames: int, outputs: int) -> None:
+    With `rectified` (height, width) they are straightened to that size first.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        height: int,
+        width: int,
+        frames: int,
+        outputs: int,
+        rectified: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.width, self.count = width, frames
+        self.transform = Rectify(*rectified) if rectified else None
+        height, width = rectified or (height, width)
         self.backbone = Backbone(height, width, frames, outputs)
         self.head = Head(outputs, num_classes)
 
@@ -175,6 +189,8 @@ class SVTR(nn.Layer):
 
     def scores(self, x: Tensor) -> Tensor:
         """Logits of images as PaddleOCR prepares them: (N, 3, height, width) in [-1, 1], 0 beyond the line."""
+        if self.transform is not None:
+            x = self.transform(x)
         return self.head(self.backbone(x).squeeze(2).transpose([0, 2, 1]))
 
     def frames(self, width: Any, pixels: int) -> Any:
@@ -189,10 +205,11 @@ def svtr_tiny(
     width: int,
     frames: int,
     outputs: int,
+    rectified: tuple[int, int] | None = None,
     weights: str | None = None,
 ) -> SVTR:
     """SVTR-tiny for `characters`, fresh or with the weights of a file, as `load_weights` says."""
-    model = SVTR(num_classes, height, width, frames, outputs)
+    model = SVTR(num_classes, height, width, frames, outputs, rectified)
     if weights is not None:
         load_weights(model, weights, characters, classifier=("head.fc.weight", "head.fc.bias"))
     return model
