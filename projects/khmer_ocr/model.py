@@ -151,7 +151,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
     state |= content.get("ema", {})
     expected = model.state_dict()
     if state.keys() & expected.keys() >= {"collapse.weight"}:
-        state["collapse.weight"] = stretch_rows(state["collapse.weight"], expected["collapse.weight"].shape[2])
+        state["collapse.weight"] = stretch_rows(
+            state["collapse.weight"], expected["collapse.weight"].shape[2]
+        )
     fresh = [key for key in expected if key not in state or state[key].shape != expected[key].shape]
     if any(not key.startswith("classify.") for key in fresh):
         raise UserError(

@@ -11,7 +11,10 @@ from paddle.nn import functional as F
 
 POINTS = 20  # half of them along each edge
 SEEN = (32, 64)  # pixels of the small image that the points are found in
-INNER, OUTER = 0.05, 0.01  # distance from the border: of the points in the straight line, and in the image at first
+INNER, OUTER = (
+    0.05,
+    0.01,
+)  # distance from the border: of the points in the straight line, and in the image at first
 
 
 class ConvNorm(nn.Sequential):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
 from shared.ocr.fonts import Font, draw, load
@@ -34,19 +34,28 @@ def worst_median_best(readings: Sequence[tuple[int, str, str]], count: int) -> l
     return list(dict.fromkeys(chosen))
 
 
-def page(rows: Sequence[tuple[np.ndarray, str, str]], font: Font, width: int = 900) -> np.ndarray:
+def page(rows: Sequence[tuple[np.ndarray, str, str]], font: Font, width: int = 1050) -> np.ndarray:
     """Rows of a line image, its text, and what was read (red where it differs): uint8 (H, width, 3)."""
-    face, height = load(font.path, 22, tuple(low for low, _ in font.axes)), 40
+    height, third = 40, width // 3
     canvas = Image.new("RGB", (width, height * len(rows)), "white")
     pen = ImageDraw.Draw(canvas)
-    third = width // 3
     for row, (image, text, read) in enumerate(rows):
         line = Image.fromarray(image)
         line.thumbnail((third - 8, height - 8))
         canvas.paste(line, (0, row * height + 4))
-        pen.text((third, row * height + 4), text, fill="black", font=face)
-        pen.text((2 * third, row * height + 4), read, fill="black" if text == read else "red", font=face)
+        for column, (words, colour) in enumerate(
+            ((text, "black"), (read, "black" if text == read else "red")), 1
+        ):
+            face = fitting(words, font, third - 8)
+            pen.text((column * third, row * height + 4), words, fill=colour, font=face)
     return np.asarray(canvas)
+
+
+def fitting(text: str, font: Font, width: int) -> ImageFont.FreeTypeFont:
+    """The font at 22 pixels, or smaller for a text that would be wider than `width`."""
+    axes = tuple(low for low, _ in font.axes)
+    length = load(font.path, 22, axes).getlength(text)
+    return load(font.path, 22 if length <= width else max(8, int(22 * width / length)), axes)
 
 
 def specimen(fonts: Sequence[Font], texts: Sequence[str], width: int = 1600) -> np.ndarray:

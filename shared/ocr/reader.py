@@ -14,7 +14,10 @@ from shared.ocr.batch import STRIDE, stack
 from shared.ocr.charset import Charset
 from shared.ocr.text import read_words
 
-PIECE = 640  # pixels: longer lines are cut between letters and read piece by piece
+PIECE = 3200  # pixels: longer lines are cut between letters and read piece by piece
+AREA = (
+    10_240  # columns of a batch: memory for the attention of wide lines grows with the square of their width
+)
 MARGIN = 32  # pixels behind a line, more than convolutions reach: what is read must not depend on the rest of its batch
 Decode = Callable[[np.ndarray], tuple[list[int], float]]
 
@@ -58,10 +61,8 @@ class Reader:
     def read(self, lines: Sequence[np.ndarray], batch_size: int = 16) -> list[Reading]:
         """Prepared lines, uint8 (height, W) each, in any order of widths."""
         pieces = [(index, piece) for index, line in enumerate(lines) for piece in cut(line)]
-        order = sorted(range(len(pieces)), key=lambda i: pieces[i][1].shape[1])
         read: dict[int, tuple[str, float]] = {}
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        for chosen in batches([piece.shape[1] for _, piece in pieces], batch_size):
             read |= zip(chosen, self._read_batch([pieces[i][1] for i in chosen]), strict=True)
         parts: list[list[tuple[str, float]]] = [[] for _ in lines]
         for i, (index, _) in enumerate(pieces):
@@ -75,6 +76,17 @@ class Reader:
             self.decode(scores[: -(-width // STRIDE)]) for scores, width in zip(logits, widths, strict=True)
         ]
         return [(self.charset.decode(classes), score) for classes, score in found]
+
+
+def batches(widths: Sequence[int], size: int) -> list[list[int]]:
+    """Indices of lines of like width, at most `size` of them and AREA columns together (or one line alone)."""
+    found: list[list[int]] = []
+    for index in sorted(range(len(widths)), key=widths.__getitem__):
+        last = found[-1] if found else []
+        if not last or len(last) == size or (len(last) + 1) * widths[index] > AREA:
+            found.append([])
+        found[-1].append(index)
+    return found
 
 
 def cut(line: np.ndarray) -> list[np.ndarray]:

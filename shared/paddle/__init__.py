@@ -2,8 +2,11 @@
 
 import logging
 import sys
+import warnings
 from types import ModuleType
 
+for noise in ("No ccache found", "When training, we now always track"):
+    warnings.filterwarnings("ignore", message=noise)
 _level = logging.root.level
 import paddle  # noqa: E402, F401 (here, since its import silences the root logger)
 

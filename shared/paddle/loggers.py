@@ -1,6 +1,10 @@
 """TensorBoard and Weights & Biases for Paddle runs, in the run folder, with what Lightning's loggers offer ours."""
 
+import io
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from shared.logging_out import WANDB_SETTINGS, has_login, refuse
 from shared.run_folder import RunFolder
@@ -22,6 +26,27 @@ class TensorBoard:
 
         values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
         self.add(Summary(value=values), step)
+
+    @property
+    def experiment(self) -> "TensorBoard":
+        """What add_image and add_text are called on, as with Lightning's logger."""
+        return self
+
+    def add_image(self, name: str, picture: np.ndarray, step: int, dataformats: str = "HWC") -> None:
+        """A picture, uint8 (H, W, 3)."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        height, width = picture.shape[:2]
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=file.getvalue())
+        self.add(Summary(value=[Summary.Value(tag=name, image=image)]), step)
+
+    def add_text(self, name: str, text: str, step: int) -> None:
+        """Text in Markdown."""
+        from tensorboard.plugins.text.summary_v2 import text_pb
+
+        self.add(text_pb(name, text), step)
 
     def add(self, summary: Any, step: int) -> None:
         import time
@@ -48,6 +73,18 @@ class WandB:
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None:
         self.run.log({**metrics, "trainer/global_step": step})
+
+    def log_image(self, name: str, pictures: list[np.ndarray]) -> None:
+        """Pictures, uint8 (H, W, 3), beside the metrics logged next."""
+        import wandb as client
+
+        self.run.log({name: [client.Image(picture) for picture in pictures]}, commit=False)
+
+    def log_table(self, name: str, columns: list[str], data: list[list[Any]]) -> None:
+        """A table beside the metrics logged next."""
+        import wandb as client
+
+        self.run.log({name: client.Table(columns=columns, data=data)}, commit=False)
 
     def save(self) -> None:
         """W&B sends by itself."""

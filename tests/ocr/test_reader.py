@@ -8,7 +8,7 @@ from shared.errors import UserError
 from shared.ocr.exported import compare, gate, shrink, write
 from shared.ocr.line_image import read_line
 from shared.ocr.predict import find_images, predict
-from shared.ocr.reader import PIECE, Reader, cut
+from shared.ocr.reader import AREA, PIECE, Reader, batches, cut
 from tests.ocr.tiny_net import line, stripes
 
 
@@ -27,7 +27,7 @@ def test_lines_come_back_in_order_whatever_their_width(reader):
 
 
 def test_long_lines_are_cut_between_letters(reader):
-    text = "កខគ" * 60
+    text = "កខគ" * 160
     image = line(text, gap=8)
     pieces = cut(image)
     assert len(pieces) > 2 and max(piece.shape[1] for piece in pieces) <= PIECE
@@ -36,8 +36,16 @@ def test_long_lines_are_cut_between_letters(reader):
 
 
 def test_a_line_without_gaps_is_cut_all_the_same():
-    image = np.random.default_rng(0).integers(0, 255, (32, 3000), np.uint8)
+    image = np.random.default_rng(0).integers(0, 255, (32, 9000), np.uint8)
     assert max(piece.shape[1] for piece in cut(image)) <= PIECE
+
+
+def test_batches_hold_lines_of_like_width_and_bounded_area():
+    widths = [3000, 20, 3200, 40, 3100, 3200, 30, 60]
+    found = batches(widths, 4)
+    assert found == [[1, 6, 3, 7], [0, 4, 2], [5]]
+    assert all(len(each) * max(widths[i] for i in each) <= AREA for each in found)
+    assert batches([2 * AREA], 4) == [[0]] and batches([], 4) == []
 
 
 def test_what_is_no_recogniser_is_refused(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from shared.errors import UserError
 from tests.conftest import ROOT
@@ -46,7 +47,9 @@ def test_a_run_leaves_what_every_run_leaves_and_knows_no_torch(trained):
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     names = {"summary.json", "metrics.csv", "config.yaml", "train.log", "run_id", "report.png"}
     assert names | {f"checkpoints/{role}.ckpt" for role in ("best", "last", "previous")} <= found
-    assert list(folder.glob("tensorboard/events.*"))
+    assert {"readings.png", "confusions.tsv"} <= found
+    shown = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert len(shown.Images("val/readings")) == 2 and shown.Tensors("val/confusions")
     lines = (folder / "train.log").read_text().splitlines()
     assert len([line for line in lines if "epoch 1/2" in line]) == 1
 

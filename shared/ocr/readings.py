@@ -1,20 +1,20 @@
 """After each validation: a picture of the worst, median and best readings, and a table of confused characters."""
 
-import lightning
+from typing import Any
+
 import numpy as np
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from PIL import Image
 
 from shared.data.draws import SampleKey
 from shared.errors import UserError
 from shared.ocr.fonts import open_font
 from shared.ocr.pictures import confusions, page, worst_median_best
-from shared.training import Task
 
 
-class Readings(lightning.Callback):
+class Readings:
     """Writes `readings.png` and `confusions.tsv` into the run folder, and shows both to TensorBoard and W&B.
 
+    A callback of either framework: the task has `read` (index, text, read), `data` and `charset`.
     `count` lines each of the worst, the median and the best, their text in the font file `font`.
     """
 
@@ -23,7 +23,7 @@ class Readings(lightning.Callback):
         if self.font is None:
             raise UserError(f"no font file {font}", "callbacks.readings.font", "name a TrueType file")
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_validation_epoch_end(self, trainer: Any, task: Any) -> None:
         if not trainer.is_global_zero or not task.read:
             return
         chosen = worst_median_best(task.read, self.count)
@@ -33,24 +33,22 @@ class Readings(lightning.Callback):
         self.write(task, picture, mixed)
         self.show(trainer, picture, mixed[:30])
 
-    def write(self, task: Task, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:
+    def write(self, task: Any, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:
         folder = task.rails.folder.path
         Image.fromarray(picture).save(folder / "readings.png")
         rows = "".join(f"{expected}\t{read}\t{count}\n" for expected, read, count in mixed)
         (folder / "confusions.tsv").write_text("expected\tread\tcount\n" + rows, encoding="utf-8")
 
-    def show(
-        self, trainer: lightning.Trainer, picture: np.ndarray, mixed: list[tuple[str, str, int]]
-    ) -> None:
+    def show(self, trainer: Any, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:
+        names = ["expected", "read", "count"]
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                step = trainer.global_step
-                logger.experiment.add_image("val/readings", picture, step, dataformats="HWC")
-                table = "\n".join(f"| {expected} | {read} | {count} |" for expected, read, count in mixed)
-                head = "| expected | read | count |\n|---|---|---|\n"
-                logger.experiment.add_text("val/confusions", head + table, step)
-            elif isinstance(logger, WandbLogger):
+            writer = getattr(logger, "experiment", None)
+            if hasattr(logger, "log_image"):
                 logger.log_image("val/readings", [picture])
-                logger.log_table(
-                    "val/confusions", ["expected", "read", "count"], [list(row) for row in mixed]
-                )
+                logger.log_table("val/confusions", names, [list(row) for row in mixed])
+            elif hasattr(writer, "add_image"):
+                step = trainer.global_step
+                writer.add_image("val/readings", picture, step, dataformats="HWC")
+                rows = [names, ["---"] * 3, *mixed]
+                table = "\n".join(f"| {expected} | {read} | {count} |" for expected, read, count in rows)
+                writer.add_text("val/confusions", table, step)
