@@ -17,6 +17,7 @@ from shared.errors import UserError
 SYSTEM_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 SUFFIXES = (".ttf", ".otf", ".woff2")
 CASED = frozenset("bdgqBDGQ")
+PRINTED = frozenset(string.ascii_letters + string.digits + string.punctuation)
 DRAWN_WITHOUT_GLYPH = set(" \u200b\u200c\u200d")
 logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on harmless oddities of font files
 
@@ -57,6 +58,7 @@ def open_font(path: str) -> Font | None:
             axes = tuple((a.minValue, a.maxValue) for a in file["fvar"].axes) if "fvar" in file else ()
         if characters >= CASED and small_capitals(path):
             characters -= frozenset(string.ascii_lowercase)
+        characters -= blank(path, characters & PRINTED)
     except (TTLibError, OSError, ImportError, KeyError):
         return None
     return Font(path, family(path), characters, axes)
@@ -66,6 +68,12 @@ def small_capitals(path: str) -> bool:
     """Whether the font draws capitals for small letters: headings' faces do, and would teach wrong labels."""
     font = load(path, 40)
     return np.array_equal(draw("bdgq", font), draw("BDGQ", font))
+
+
+def blank(path: str, characters: Iterable[str]) -> frozenset[str]:
+    """Those of the characters that the font has in its table but draws nothing for."""
+    font = load(path, 40)
+    return frozenset(character for character in characters if not draw(character, font).size)
 
 
 def family(path: str) -> str:

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables._g_l_y_f import Glyph
 from PIL import features
 
 from shared.errors import UserError
@@ -52,6 +54,16 @@ def test_coverage_is_read_from_the_font():
     assert siemreap.covers("កម្ពុជា ១២៣")
     assert not siemreap.covers("Khmer")
     assert not find_fonts(FONTS, "漢")
+
+
+def test_what_a_font_lists_but_does_not_draw_is_not_covered(tmp_path):
+    """As in some faces, whose full stop is blank: the label would hold what nobody can see."""
+    with TTFont(BATTAMBANG) as file:
+        file["glyf"][file.getBestCmap()[ord(".")]] = Glyph()
+        file.save(tmp_path / "Blank_400Regular.ttf")
+    font = open_font(str(tmp_path / "Blank_400Regular.ttf"))
+    assert font.covers("ក, A") and not font.covers("ក.")
+    assert open_font(BATTAMBANG).covers("ក.")
 
 
 def test_ink_is_cut_to_its_box():
