@@ -51,31 +51,27 @@ def gate_onnx(net: nn.Layer, data: Any, out: Path, precision: str, count: int) -
 
 
 def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int) -> str:
-    """Write the folder that `paddleocr.TextRecognition` loads, with an ONNX file beside the static graph.
-
-    But for thai_ocr_tiny, whose preparation of lines (inference.Official) Paddle2ONNX 2.1.0 does not translate.
-    """
-    alone = isinstance(net, LineRecogniser)
-    if precision not in (("fp32",) if alone else LOST):
-        mend = "give out=PATH.onnx" if alone else "choose fp32 or int8"
-        raise UserError(f"no precision {precision!r} for a folder of this network", "precision", mend)
+    """Write the folder that `paddleocr.TextRecognition` loads, with an ONNX file beside the static graph."""
+    if precision not in LOST:
+        raise UserError(f"no precision {precision!r} for a folder", "precision", "choose fp32 or int8")
     fresh = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
         write_folder(net, data.charset, data.height, fresh)
-        if not alone:
-            content = to_onnx(fresh / "inference")
-            same_scores(content, fresh, data.height)
-            (fresh / "inference.onnx").write_bytes(shrink(content, precision))
+        content = to_onnx(fresh / "inference")
+        same_scores(content, fresh, data.height)
+        (fresh / "inference.onnx").write_bytes(shrink(content, precision))
         lines = validation_lines(data, count)
         # the exported graph stretches the contrast of what it is given, as predict.py does of a file
-        expected = read(
-            net, data, [{**each, "image": stretch(each["image"])} for each in lines] if alone else lines
-        )
+        seen = lines
+        if isinstance(net, LineRecogniser):
+            seen = [{**each, "image": stretch(each["image"])} for each in lines]
+        expected = read(net, data, seen)
         engines = ["paddle_static"] if precision == "fp32" else []
-        engines += [] if alone else ["onnxruntime"]
-        said = [compare_lines(lines, expected, fresh, engine, precision) for engine in engines]
+        said = [
+            compare_lines(lines, expected, fresh, engine, precision) for engine in [*engines, "onnxruntime"]
+        ]
         shutil.rmtree(out, ignore_errors=True)
         fresh.replace(out)
     finally:

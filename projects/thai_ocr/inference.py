@@ -46,6 +46,7 @@ class Official(nn.Layer):
         super().__init__()
         self.net = Margin(net) if isinstance(net, LineRecogniser) else net
         self.order = paddle.to_tensor([BLANK, *charset.encode(decoder_characters(charset) + " ")])
+        self.nothing = paddle.to_tensor([[[100.0 * (row == BLANK) for row in range(len(charset))]]])
 
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(self.net, Margin):
@@ -59,23 +60,23 @@ class Official(nn.Layer):
         width = (x.abs().sum(axis=[1, 2]) > 0).astype("int64").sum(axis=1)
         inside = (paddle.arange(x.shape[3]).unsqueeze(0) < width.unsqueeze(1)).unsqueeze(1)
         grey = (x * paddle.to_tensor(BGR).reshape([1, 3, 1, 1])).sum(axis=1) * 127.5 + 127.5
-        line = stretch(grey.round(), inside.expand_as(grey), width)
+        line = stretch(grey.round(), inside, width)
         logits = self.net(line.unsqueeze(1), width)
         frames = paddle.arange(logits.shape[1]).unsqueeze(0) < ((width + STRIDE - 1) // STRIDE).unsqueeze(1)
-        blank = F.one_hot(paddle.zeros([1], "int64"), logits.shape[2]) * 100.0
-        return paddle.where(frames.unsqueeze(2), logits, blank.unsqueeze(0).expand_as(logits))
+        return paddle.where(frames.unsqueeze(2), logits, self.nothing)
 
 
 def stretch(grey: Tensor, inside: Tensor, width: Tensor) -> Tensor:
     """`shared.ocr.line_image.stretch` of each line's pixels (N, H, W) `inside` it; white outside."""
     grey = grey.astype("float64")  # as NumPy computes it: a rounding error would be a grey level
-    ranked = paddle.where(inside, grey, paddle.full_like(grey, 1e4)).flatten(1).sort(axis=1)
+    ranked = paddle.where(inside, grey, paddle.full_like(grey, 1e4)).reshape([0, -1]).sort(axis=1)
     last = (width * grey.shape[1] - 1).astype("float64").unsqueeze(1)
     low, ground, high = (quantile(ranked, last * share).unsqueeze(2) for share in (0.01, 0.5, 0.99))
     span = paddle.where(ground - low < high - ground, high - grey, grey - low)
-    span = (span * (255 / (high - low).clip(min=1))).clip(0, 255).floor()
+    full = paddle.full([1], 255.0, "float64")  # a plain 255 would become an operator that ONNX lacks
+    span = (span * (full / (high - low).clip(min=1))).clip(0, 255).floor()
     white = paddle.full_like(grey, 255)
-    span = paddle.where((high - low < 4).expand_as(grey), white, span)
+    span = paddle.where(high - low < 4, white, span)
     return paddle.where(inside, span, white).astype("float32")
 
 

@@ -90,9 +90,10 @@ def test_paddleocr_reads_the_exported_folder_as_the_network_reads(trained, tmp_p
     script, best = "projects/thai_ocr/export.py", trained[0] / "checkpoints/best.ckpt"
     done = python(script, f"checkpoint={best}", f"out={tmp_path / 'net'}", "lines=16")
     assert done.returncode == 0, done.stderr
-    assert "paddle_static: 100.0 % of 16 validation lines read as before" in done.stdout
+    for engine in ("paddle_static", "onnxruntime"):
+        assert f"{engine}: 100.0 % of 16 validation lines read as before" in done.stdout
     names = {path.name for path in (tmp_path / "net").iterdir()}
-    assert names == {"inference.json", "inference.pdiparams", "inference.yml"}
+    assert names == {"inference.json", "inference.onnx", "inference.pdiparams", "inference.yml"}
 
 
 def test_a_gate_refuses_what_reads_otherwise(monkeypatch):
