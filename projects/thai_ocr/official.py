@@ -47,15 +47,9 @@ RENAMED = [  # PaddleOCR's own names -> paddlex's
 ]
 
 
-def official_image(image: Tensor, width: Tensor, least: int, squeeze: bool) -> Tensor:
-    """Grey lines (N, 1, H, W) uint8 -> (N, 3, H, max(W, least)) in [-1, 1], 0 beyond each line's width.
-
-    With `squeeze` a batch wider than `least` is made that wide, each line in proportion.
-    """
-    x, pixels = image.astype("float32") / 127.5 - 1, image.shape[3]
-    if squeeze and pixels > least:
-        x = F.interpolate(x, size=[image.shape[2], least], mode="bilinear")
-        width = (width * least + pixels - 1) // pixels
+def official_image(image: Tensor, width: Tensor, least: int) -> Tensor:
+    """Grey lines (N, 1, H, W) uint8 -> (N, 3, H, max(W, least)) in [-1, 1], 0 beyond each line's width."""
+    x = image.astype("float32") / 127.5 - 1
     inside = (paddle.arange(x.shape[3]).unsqueeze(0) < width.unsqueeze(1)).astype(x.dtype)
     x = (x * inside.unsqueeze([1, 2])).tile([1, 3, 1, 1])
     return F.pad(x, [0, max(0, least - x.shape[3]), 0, 0])
@@ -78,7 +72,7 @@ class PPOCRv5Mobile(nn.Layer):
         self.model, self.head = net.model, net.head
 
     def forward(self, image: Tensor, width: Tensor) -> Tensor:
-        return self.scores(official_image(image, width, LEAST, squeeze=False))
+        return self.scores(official_image(image, width, LEAST))
 
     def scores(self, x: Tensor) -> Tensor:
         """Logits of images as PaddleOCR prepares them: (N, 3, 48, W) in [-1, 1], 0 beyond the line."""

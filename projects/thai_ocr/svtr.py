@@ -93,14 +93,14 @@ class Block(nn.Layer):
 class Merging(nn.Layer):
     """Half the height: (N, h * w, inputs) -> (N, h/2 * w, outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, height: int) -> None:
+    def __init__(self, inputs: int, outputs: int, rows: int, columns: int) -> None:
         super().__init__()
-        self.height = height
+        self.grid = [inputs, rows, columns]
         self.conv = nn.Conv2D(inputs, outputs, 3, stride=(2, 1), padding=1)
         self.norm = nn.LayerNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        grid = x.transpose([0, 2, 1]).reshape([0, x.shape[2], self.height, -1])
+        grid = x.transpose([0, 2, 1]).reshape([-1, *self.grid])
         return self.norm(self.conv(grid).flatten(2).transpose([0, 2, 1]))
 
 
@@ -111,7 +111,7 @@ class Backbone(nn.Layer):
         super().__init__()
         rows, columns = height // 4, width // 4
         drops = iter(np.linspace(0, 0.1, sum(DEPTHS)).tolist())
-        self.rows, self.dims = rows, DIMS
+        self.grid = [DIMS[2], rows // 4, columns]  # in numbers: what is exported must know them
         self.patch_embed = Patches(DIMS[0])
         self.pos_embed = self.create_parameter(
             [1, rows * columns, DIMS[0]], default_initializer=nn.initializer.TruncatedNormal(std=0.02)
@@ -123,8 +123,8 @@ class Backbone(nn.Layer):
             masks = [mask if first + number < LOCAL_BLOCKS else None for number in range(depth)]
             stages.append(nn.LayerList([Block(dim, heads, each, next(drops)) for each in masks]))
         self.blocks1, self.blocks2, self.blocks3 = stages
-        self.sub_sample1 = Merging(DIMS[0], DIMS[1], rows)
-        self.sub_sample2 = Merging(DIMS[1], DIMS[2], rows // 2)
+        self.sub_sample1 = Merging(DIMS[0], DIMS[1], rows, columns)
+        self.sub_sample2 = Merging(DIMS[1], DIMS[2], rows // 2, columns)
         self.norm = nn.LayerNorm(DIMS[2], epsilon=1e-6)
         self.avg_pool = nn.AdaptiveAvgPool2D([1, frames])
         self.last_conv = nn.Conv2D(DIMS[2], outputs, 1, bias_attr=False)
@@ -142,7 +142,7 @@ class Backbone(nn.Layer):
         x = self.sub_sample2(x)
         for block in self.blocks3:
             x = block(x)
-        grid = self.norm(x).transpose([0, 2, 1]).reshape([0, self.dims[2], self.rows // 4, -1])
+        grid = self.norm(x).transpose([0, 2, 1]).reshape([-1, *self.grid])
         return self.dropout(F.hardswish(self.last_conv(self.avg_pool(grid))))
 
 
@@ -163,7 +163,7 @@ class Head(nn.Layer):
 
 
 class SVTR(nn.Layer):
-    """Lines (N, 1, height, W) uint8 -> CTC logits (N, frames, classes); wider ones are squeezed to `width` pixels.
+    """Lines (N, 1, height, W) uint8 -> CTC logits (N, frames, classes); those wider than `width` pixels are squeezed.
 
     With `rectified` (height, width) they are straightened to that size first.
     """
@@ -178,17 +178,18 @@ class SVTR(nn.Layer):
         rectified: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
-        self.width, self.count = width, frames
+        self.size, self.width, self.count = (height, width), width, frames
         self.transform = Rectify(*rectified) if rectified else None
         height, width = rectified or (height, width)
         self.backbone = Backbone(height, width, frames, outputs)
         self.head = Head(outputs, num_classes)
 
     def forward(self, image: Tensor, width: Tensor) -> Tensor:
-        return self.scores(official_image(image, width, self.width, squeeze=True))
+        return self.scores(official_image(image, width, self.width))
 
     def scores(self, x: Tensor) -> Tensor:
-        """Logits of images as PaddleOCR prepares them: (N, 3, height, width) in [-1, 1], 0 beyond the line."""
+        """Logits of images as PaddleOCR prepares them: (N, 3, height, W) in [-1, 1], 0 beyond the line."""
+        x = squeeze(x, *self.size)
         if self.transform is not None:
             x = self.transform(x)
         return self.head(self.backbone(x).squeeze(2).transpose([0, 2, 1]))
@@ -196,6 +197,23 @@ class SVTR(nn.Layer):
     def frames(self, width: Any, pixels: int) -> Any:
         """Output frames of lines `width` wide in a batch of `pixels`: always all."""
         return width * 0 + self.count
+
+
+def squeeze(x: Tensor, height: int, width: int) -> Tensor:
+    """Lines (N, 3, height, W), 0 beyond each one's end -> (N, 3, height, width).
+
+    Each line wider than that is squeezed for itself, whatever else is in its batch; the others stay as they are.
+    """
+    if x.shape[3] == width:
+        return x
+    ends = (x.abs().sum(axis=[1, 2]) > 0).astype("float32").sum(axis=1).clip(min=width)
+    columns = (paddle.arange(width, dtype="float32") + 0.5) * 2 / width  # 0 ... 2 over the result
+    pixels = paddle.ones_like(x[:, 0, 0]).sum(axis=1)  # W, of which an exported graph knows no number
+    across = columns.unsqueeze(0) * (ends / pixels).unsqueeze(1) - 1
+    down = (paddle.arange(height, dtype="float32") + 0.5) * 2 / height - 1
+    shape = [-1, height, width]
+    grid = [across.unsqueeze(1).expand(shape), (across.unsqueeze(1) * 0 + down.unsqueeze(1)).reshape(shape)]
+    return F.grid_sample(x, paddle.stack(grid, axis=3), align_corners=False)
 
 
 def svtr_tiny(

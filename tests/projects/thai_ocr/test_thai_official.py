@@ -4,12 +4,17 @@ import json
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
+import onnxruntime
 import paddle
 import pytest
 
+from projects.thai_ocr.gates import to_onnx
+from projects.thai_ocr.inference import write_folder
 from projects.thai_ocr.official import official_image, paddlex_name, ppocrv5_mobile
-from projects.thai_ocr.svtr import SVTR, svtr_tiny
+from projects.thai_ocr.svtr import SVTR, squeeze, svtr_tiny
+from shared.ocr.charset import Charset
 
 REFERENCE = Path(__file__).parent / "reference"
 LETTERS = "".join(map(chr, range(0x4E00, 0x4E00 + 525)))
@@ -73,17 +78,47 @@ def test_ppocrv5_mobile_is_the_official_network(tmp_path, caplog):
 def test_lines_are_prepared_as_paddleocr_prepares_them():
     image = np.full((2, 1, 48, 64), 255, np.uint8)
     image[1, :, :, :40] = 0
-    found = official_image(paddle.to_tensor(image), paddle.to_tensor([64, 40]), 320, squeeze=False).numpy()
+    found = official_image(paddle.to_tensor(image), paddle.to_tensor([64, 40]), 320).numpy()
     assert found.shape == (2, 3, 48, 320)
     assert (found[0, :, :, :64] == 1).all() and (found[1, :, :, :40] == -1).all()
     assert (found[0, :, :, 64:] == 0).all() and (found[1, :, :, 40:] == 0).all()
 
 
-def test_a_batch_too_wide_for_svtr_is_squeezed():
+def test_svtr_squeezes_wide_lines_and_leaves_their_neighbours_alone():
+    """A wide line comes out as cv2 would resize it; a narrow one beside it as it would alone."""
+    ramp = np.linspace(-0.9, 0.9, 200, dtype=np.float32)
+    wide = np.broadcast_to(ramp, (3, 32, 200))
+    narrow = np.zeros((3, 32, 200), np.float32)
+    narrow[:, :, :60] = np.random.default_rng(0).uniform(0.1, 1, (3, 32, 60))
+    found = squeeze(paddle.to_tensor(np.stack([wide, narrow])), 32, 100).numpy()
+    expected = cv2.resize(wide[0], (100, 32), interpolation=cv2.INTER_LINEAR)
+    assert found.shape == (2, 3, 32, 100) and np.abs(found[0] - expected).max() < 1e-5
+    assert np.abs(found[1] - narrow[:, :, :100]).max() < 1e-5
+
+
+def test_svtr_has_as_many_frames_whatever_the_width():
     net = SVTR(30, 32, 100, 25, 192)
     net.eval()
     assert net(paddle.zeros([2, 1, 32, 160], "uint8"), paddle.to_tensor([160, 90])).shape == [2, 25, 30]
     assert (net.frames(np.array([160, 90]), 160) == 25).all()
+
+
+@pytest.mark.parametrize(("frames", "rectified"), [(16, None), (25, (32, 100))])
+def test_svtr_becomes_a_folder_for_paddleocr(frames, rectified, tmp_path):
+    """Any width goes in, and ONNX Runtime scores as Paddle does."""
+    paddle.seed(0)
+    charset = Charset.load("thai")
+    net = SVTR(len(charset), 64, 128, frames, 32, rectified)
+    net.eval()
+    write_folder(net, charset, 64, tmp_path)
+    session = onnxruntime.InferenceSession(to_onnx(tmp_path / "inference"))
+    for width in (128, 320):
+        image = np.random.default_rng(0).uniform(-1, 1, (2, 3, 64, width)).astype(np.float32)
+        image[1, :, :, 90:] = 0
+        expected = paddle.nn.functional.softmax(net.scores(paddle.to_tensor(image)), axis=2).numpy()
+        order = [0, *charset.encode(charset.characters.replace(" ", "") + " ")]
+        found = session.run(None, {session.get_inputs()[0].name: image})[0]
+        assert np.abs(found - expected[:, :, order]).max() < 1e-4
 
 
 @pytest.mark.parametrize("rectified", [None, (32, 64)])
