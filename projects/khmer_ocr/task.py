@@ -76,7 +76,9 @@ class Recognition(Task):
             self.log(f"val/{name}", rate)
         for group in GROUPS:
             if self.rates[group].sums["lines"]:
-                self.log(f"val/cer_{group}", self.rates[group].rates()["cer"])
+                rates = self.rates[group].rates()
+                for name in ("cer", "line_accuracy"):
+                    self.log(f"val/{name}_{group}", rates[name])
         self.val_loss.reset()
         self.forget()
 
