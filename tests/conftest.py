@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -51,10 +52,18 @@ def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> C
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+        forget_log_files()
         streams = capsys.readouterr()
         return Outcome(code, streams.out, streams.err)
 
     return run
+
+
+def forget_log_files() -> None:
+    """Take a run's train.log off the root logger: its folder may be gone before the next test logs a line."""
+    for handler in [each for each in logging.root.handlers if isinstance(each, logging.FileHandler)]:
+        logging.root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def test_health_follows_the_worker(client, service):
 
 def test_the_model_is_described(client):
     (model,) = client.get("/v1/models").json["models"]
-    assert (model["name"], model["language"], model["height"]) == ("khmer_ocr_tiny", "khmer", 32)
+    assert (model["name"], model["language"], model["height"]) == ("khmer_ocr_tiny", "khmer", 40)
     assert "ក" in model["characters"]
 
 
