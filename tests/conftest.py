@@ -61,7 +61,9 @@ def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> C
 
 def forget_log_files() -> None:
     """Take a run's train.log off the root logger: its folder may be gone before the next test logs a line."""
-    for handler in [each for each in logging.root.handlers if isinstance(each, logging.FileHandler)]:
+    from shared.logs import FileHandler
+
+    for handler in [each for each in logging.root.handlers if isinstance(each, FileHandler)]:
         logging.root.removeHandler(handler)
         handler.close()
 
