@@ -150,10 +150,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
     state = {key.removeprefix("model."): value for key, value in content.get("state_dict", content).items()}
     state |= content.get("ema", {})
     expected = model.state_dict()
-    if state.keys() & expected.keys() >= {"collapse.weight"}:
-        state["collapse.weight"] = stretch_rows(
-            state["collapse.weight"], expected["collapse.weight"].shape[2]
-        )
+    if "collapse.weight" in state:
+        rows = expected["collapse.weight"].shape[2]
+        state["collapse.weight"] = stretch_rows(state["collapse.weight"], rows)
     fresh = [key for key in expected if key not in state or state[key].shape != expected[key].shape]
     if any(not key.startswith("classify.") for key in fresh):
         raise UserError(

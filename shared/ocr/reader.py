@@ -15,9 +15,8 @@ from shared.ocr.charset import Charset
 from shared.ocr.text import read_words
 
 PIECE = 3200  # pixels: longer lines are cut between letters and read piece by piece
-AREA = (
-    10_240  # columns of a batch: memory for the attention of wide lines grows with the square of their width
-)
+# Columns of a batch: the attention's memory grows with the square of a line's width.
+AREA = 10_240
 MARGIN = 32  # pixels behind a line, more than convolutions reach: what is read must not depend on the rest of its batch
 Decode = Callable[[np.ndarray], tuple[list[int], float]]
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from projects.khmer_ocr.model import LineRecogniser, frames, recogniser
+from projects.khmer_ocr.model import LineRecogniser, frames, recogniser, stretch_rows
 from shared.errors import UserError
 
 SMALL = {"channels": (8, 16, 32), "blocks": (0, 1, 1), "layers": 1, "heads": 2}
@@ -64,3 +65,19 @@ def test_weights_of_another_charset_keep_all_but_the_classifier(model, tmp_path,
         recogniser(20, 32, weights=str(path), **{**SMALL, "channels": (8, 16, 64)})
     with pytest.raises(UserError, match="cannot load"):
         recogniser(20, 32, weights=str(tmp_path / "none.pth"), **SMALL)
+
+
+def test_weights_of_another_height_and_named_tensors_load(tmp_path):
+    """The kernel over the rows is stretched and keeps its sum; everything else goes over as it is."""
+    low = recogniser(20, 32, **SMALL)
+    save_file(low.state_dict(), tmp_path / "low.safetensors")
+    same = recogniser(20, 32, weights=str(tmp_path / "low.safetensors"), **SMALL)
+    assert all(torch.equal(a, b) for a, b in zip(low.parameters(), same.parameters(), strict=True))
+    high = recogniser(20, 40, weights=str(tmp_path / "low.safetensors"), **SMALL)
+    assert high.collapse.weight.shape[2] == 5
+    even = stretch_rows(torch.full((2, 3, 4, 1), 0.5), 5)
+    assert torch.allclose(even, torch.full((2, 3, 5, 1), 0.4))
+    assert torch.equal(high.classify.weight, low.classify.weight)
+    (tmp_path / "bad.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(UserError, match=r"bad\.safetensors"):
+        recogniser(20, 32, weights=str(tmp_path / "bad.safetensors"), **SMALL)
