@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shared.errors import UserError
+from shared.ocr.batch import STEPS, STRIDE
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,6 @@ READ_ERRORS = (
     ValueError,
     KeyError,
 )
-STRIDE = 4  # pixels of width behind one output frame
 
 
 class Separable(nn.Module):
@@ -84,9 +84,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
 
 
 class LineRecogniser(nn.Module):
-    """Images (N, 1, height, W) uint8 and their widths (N,) -> CTC logits (N, W / 4, classes).
+    """Images (N, 1, height, W) uint8 and their widths (N,) -> CTC logits (N, W / 2, classes).
 
-    `channels` of the three convolution stages, at 1/2, 1/4 and 1/8 of the height; `blocks` in each of them.
+    `channels` of the three convolution stages, at 1/2, 1/4 and 1/8 of the height; `blocks` in each of them. A column of
+    4 pixels is split into 2 frames after the transformer, which then costs no more for them.
     Columns beyond an image's width are neither attended to nor part of its result.
     """
 
@@ -111,23 +112,21 @@ class LineRecogniser(nn.Module):
         self.norm = nn.BatchNorm1d(width)
         self.position = nn.Conv1d(width, width, 7, padding=3, groups=width)
         self.layers = nn.ModuleList(Layer(width, heads, dropout) for _ in range(layers))
+        self.split = nn.Linear(width, STEPS * width)
         self.final_norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, num_classes)
 
     def forward(self, image: Tensor, width: Tensor) -> Tensor:
         x = 1 - image.to(self.classify.weight.dtype) / 255  # ink is 1, paper and padding are 0
         x = F.silu(self.norm(self.collapse(self.stages(x)).squeeze(2)))
-        inside = torch.arange(x.shape[2], device=x.device)[None] < frames(width)[:, None]
+        inside = STRIDE * torch.arange(x.shape[2], device=x.device)[None] < width[:, None]
         x = x * inside[:, None]
         x = (x + self.position(x)).transpose(1, 2)
         for layer in self.layers:
             x = layer(x, inside[:, None, None])
+        batch, columns, size = x.shape
+        x = self.split(x).reshape(batch, STEPS * columns, size)
         return self.classify(self.final_norm(x))
-
-
-def frames(width: Tensor) -> Tensor:
-    """Output frames of images `width` pixels wide."""
-    return (width + STRIDE - 1) // STRIDE
 
 
 def recogniser(num_classes: int, height: int, weights: str | None = None, **sizes: Any) -> LineRecogniser:

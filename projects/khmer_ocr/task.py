@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
-from projects.khmer_ocr.model import frames
 from shared.ocr import ctc
+from shared.ocr.batch import frames
 from shared.ocr.charset import BLANK
 from shared.ocr.metrics import ErrorRates
 from shared.training import Batch, Task

@@ -9,8 +9,9 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 from paddle.static import InputSpec
 
+from projects.thai_ocr.line_image import stretch, trim
 from projects.thai_ocr.model import LineRecogniser
-from shared.ocr.batch import STRIDE
+from shared.ocr.batch import frames
 from shared.ocr.charset import BLANK, Charset
 
 MODEL_NAME = "th_PP-OCRv5_mobile_rec"  # paddleocr refuses names that it does not know
@@ -32,7 +33,7 @@ class Margin(nn.Layer):
 
     def forward(self, image: Tensor, width: Tensor) -> Tensor:
         wider = F.pad(image.astype("float32"), [0, MARGIN, 0, 0], value=255.0)
-        return self.net(wider, width)[:, : -(MARGIN // STRIDE)]
+        return self.net(wider, width)[:, : -frames(MARGIN)]
 
 
 class Official(nn.Layer):
@@ -56,36 +57,14 @@ class Official(nn.Layer):
         return F.softmax(logits.index_select(self.order, axis=2), axis=2)
 
     def read_grey(self, x: Tensor) -> Tensor:
-        """For the network that wants grey lines, their contrast stretched, and their widths."""
+        """For the network that wants grey lines, as `shared.ocr.line_image` prepares them, and their widths."""
         width = (x.abs().sum(axis=[1, 2]) > 0).astype("int64").sum(axis=1)
-        inside = (paddle.arange(x.shape[3]).unsqueeze(0) < width.unsqueeze(1)).unsqueeze(1)
         grey = (x * paddle.to_tensor(BGR).reshape([1, 3, 1, 1])).sum(axis=1) * 127.5 + 127.5
-        line = stretch(grey.round(), inside, width)
+        line, width = trim(grey.round(), width)
+        line = stretch(line, width)
         logits = self.net(line.unsqueeze(1), width)
-        frames = paddle.arange(logits.shape[1]).unsqueeze(0) < ((width + STRIDE - 1) // STRIDE).unsqueeze(1)
-        return paddle.where(frames.unsqueeze(2), logits, self.nothing)
-
-
-def stretch(grey: Tensor, inside: Tensor, width: Tensor) -> Tensor:
-    """`shared.ocr.line_image.stretch` of each line's pixels (N, H, W) `inside` it; white outside."""
-    grey = grey.astype("float64")  # as NumPy computes it: a rounding error would be a grey level
-    ranked = paddle.where(inside, grey, paddle.full_like(grey, 1e4)).reshape([0, -1]).sort(axis=1)
-    last = (width * grey.shape[1] - 1).astype("float64").unsqueeze(1)
-    low, ground, high = (quantile(ranked, last * share).unsqueeze(2) for share in (0.01, 0.5, 0.99))
-    span = paddle.where(ground - low < high - ground, high - grey, grey - low)
-    full = paddle.full([1], 255.0, "float64")  # a plain 255 would become an operator that ONNX lacks
-    span = (span * (full / (high - low).clip(min=1))).clip(0, 255).floor()
-    white = paddle.full_like(grey, 255)
-    span = paddle.where(high - low < 4, white, span)
-    return paddle.where(inside, span, white).astype("float32")
-
-
-def quantile(ranked: Tensor, at: Tensor) -> Tensor:
-    """Values at the fractional places `at` (N, 1) of sorted rows, interpolated as NumPy does."""
-    below = at.floor()
-    one = paddle.take_along_axis(ranked, below.astype("int64"), axis=1)
-    other = paddle.take_along_axis(ranked, at.ceil().astype("int64"), axis=1)
-    return one + (other - one) * (at - below)
+        own = paddle.arange(logits.shape[1]).unsqueeze(0) < frames(width).unsqueeze(1)
+        return paddle.where(own.unsqueeze(2), logits, self.nothing)
 
 
 def decoder_characters(charset: Charset) -> str:

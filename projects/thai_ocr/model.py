@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from projects.thai_ocr.weights import load_weights
-from shared.ocr.batch import STRIDE
+from shared.ocr.batch import STEPS, STRIDE, frames
 
 FAR = -1e4  # added to the score of a column outside the line; its weight then is 0, in half precision too
 
@@ -67,9 +67,10 @@ class Layer(nn.Layer):
 
 
 class LineRecogniser(nn.Layer):
-    """Images (N, 1, height, W) uint8, W a multiple of 4, and their widths (N,) -> CTC logits (N, W / 4, classes).
+    """Images (N, 1, height, W) uint8, W a multiple of 4, and their widths (N,) -> CTC logits (N, W / 2, classes).
 
-    `channels` of the three convolution stages, at 1/2, 1/4 and 1/8 of the height; `blocks` in each of them.
+    `channels` of the three convolution stages, at 1/2, 1/4 and 1/8 of the height; `blocks` in each of them. A column of
+    4 pixels is split into 2 frames after the transformer.
     Columns beyond an image's width are neither attended to nor part of its result.
     """
 
@@ -94,24 +95,25 @@ class LineRecogniser(nn.Layer):
         self.norm = nn.BatchNorm1D(width)
         self.position = nn.Conv1D(width, width, 7, padding=3, groups=width)
         self.layers = nn.LayerList([Layer(width, heads, dropout) for _ in range(layers)])
+        self.split = nn.Linear(width, STEPS * width)
         self.final_norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, num_classes)
 
     def forward(self, image: Tensor, width: Tensor) -> Tensor:
         x = 1 - image.astype("float32") / 255  # ink is 1, paper and padding are 0
         x = F.silu(self.norm(self.collapse(self.stages(x)).squeeze(2)))
-        frames = self.frames(width, image.shape[3])
-        inside = (paddle.arange(x.shape[2]).unsqueeze(0) < frames.unsqueeze(1)).astype(x.dtype)
+        inside = (STRIDE * paddle.arange(x.shape[2]).unsqueeze(0) < width.unsqueeze(1)).astype(x.dtype)
         x = x * inside.unsqueeze(1)
         x = (x + self.position(x)).transpose([0, 2, 1])
         mask = (1 - inside).unsqueeze([1, 2]) * FAR
         for layer in self.layers:
             x = layer(x, mask)
+        x = self.split(x).reshape([0, -1, x.shape[2]])
         return self.classify(self.final_norm(x))
 
     def frames(self, width: Any, pixels: int) -> Any:
         """Output frames (N,) of lines `width` wide in a batch of `pixels`: those of the line itself."""
-        return (width + STRIDE - 1) // STRIDE
+        return frames(width)
 
 
 def recogniser(

@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.data.draws import keyed_generator
 from shared.errors import ImageError
-from shared.ocr.batch import STRIDE, frames_needed
+from shared.ocr.batch import frames, frames_needed
 from shared.ocr.charset import Charset
 from shared.ocr.line_image import decode, prepare
 from shared.ocr.normalise import fold
@@ -74,7 +74,7 @@ def report(facts: dict[str, list[Facts]], charset: Charset) -> dict[str, Any]:
 def too_long(fact: Facts, charset: Charset) -> bool:
     """Whether CTC has fewer frames than the label needs."""
     label = [charset.index.get(character, 0) for character in fact.text]
-    return frames_needed(label) > -(-fact.width // STRIDE)
+    return frames_needed(label) > frames(fact.width)
 
 
 def leaks(facts: dict[str, list[Facts]]) -> dict[str, list[str]]:

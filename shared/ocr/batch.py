@@ -6,10 +6,16 @@ from typing import Any
 
 import numpy as np
 
-STRIDE = 4  # pixels of width behind one CTC frame
+STRIDE = 4  # pixels of width behind one column of our networks
+STEPS = 2  # CTC frames a column: where Khmer stacks letters, there are more characters than columns
 # Batches are a multiple of this wide: for each new shape oneDNN compiles and keeps kernels, which had a training
 # run grow to 4 GB and cost it a tenth of its time.
 WIDTH_STEP = 32
+
+
+def frames(width: Any) -> Any:
+    """CTC frames of lines `width` pixels wide, for a number, an array or any framework's tensor."""
+    return (width + STRIDE - 1) // STRIDE * STEPS
 
 
 def frames_needed(label: Sequence[int]) -> int:

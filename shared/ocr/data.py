@@ -48,7 +48,8 @@ class GeneratedData:
         max_length: int = 42,
         first_length: int | None = None,
         clear_share: float = 0.3,
-        contrast: tuple[float, float] = (40, 255),
+        contrast: tuple[float, float] = (50, 255),
+        tilt: float = 0.15,
         extra_fonts: str | None = None,
         stride: int = STRIDE,
         seed: int = 0,
@@ -56,7 +57,8 @@ class GeneratedData:
         self.charset = Charset.load(charset)
         self.words, self.phrases, self.fonts, self.extra_fonts = words, phrases, fonts, extra_fonts
         self.val_families = set(val_families)
-        self.transforms, self.contrast, self.max_length = transforms, tuple(contrast), max_length
+        self.degrade = Degrade(transforms, tuple(contrast), tilt, height)
+        self.max_length = max_length
         self.count, self.val_count, self.first_length, self.clear_share = (
             count,
             val_count,
@@ -103,7 +105,7 @@ class GeneratedData:
             LineText(read_words(self.words, validation), self.phrases),
             self.families[validation],
             self.charset,
-            Degrade(self.transforms, self.contrast),
+            self.degrade,
             purpose=purpose,
             seed=seed,
             height=self.height,

@@ -20,20 +20,29 @@ def compose_clear(ink: np.ndarray, rng: Generator) -> np.ndarray:
 class Degrade:
     """Ink -> a line as a phone or a scanner sees it.
 
-    `transforms` are albumentations by name with their options, applied to the composed line; `contrast` is the
-    range of the distance between ink and paper in grey levels.
+    `contrast` is the range of the distance between ink and paper in grey levels; the corners of half of the lines
+    move by up to `tilt` times the line's height. Then the line is brought to `height` pixels, and `transforms`,
+    albumentations by name with their options, follow: a blur of 2 pixels that a large line bears wipes a small one out.
     """
 
-    def __init__(self, transforms: Mapping[str, Mapping[str, Any]], contrast: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        transforms: Mapping[str, Mapping[str, Any]],
+        contrast: tuple[float, float],
+        tilt: float = 0.0,
+        height: int = 40,
+    ) -> None:
         self.augment = Augment(transforms)
-        self.contrast = contrast
+        self.contrast, self.tilt, self.height = contrast, tilt, height
 
     def __call__(self, ink: np.ndarray, rng: Generator) -> np.ndarray:
         if rng.random() < 0.25:
             ink = bleed(ink, rng)
         ink = pad(ink, rng, -0.04, 0.5)
         line = paint(ink, ground(ink.shape, rng), rng.uniform(*self.contrast), rng)
-        return self.augment(line[:, :, None], rng)[:, :, 0]
+        if rng.random() < 0.5:
+            line = tilted(line, self.tilt, rng)
+        return self.augment(scaled(line, self.height)[:, :, None], rng)[:, :, 0]
 
 
 def pad(ink: np.ndarray, rng: Generator, low: float, high: float) -> np.ndarray:
@@ -44,6 +53,28 @@ def pad(ink: np.ndarray, rng: Generator, low: float, high: float) -> np.ndarray:
     )
     ink = ink[max(0, -top) : height - max(0, -bottom), max(0, -left) : ink.shape[1] - max(0, -right)]
     return np.pad(ink, ((max(0, top), max(0, bottom)), (max(0, left), max(0, right))))
+
+
+def tilted(line: np.ndarray, reach: float, rng: Generator) -> np.ndarray:
+    """A line seen askew: each corner moved by up to `reach` times the height, in a frame that holds all of it.
+
+    albumentations measures such moves by width and height, so that the ends of a long line lie flat.
+    """
+    height, width = line.shape
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    moved = corners + rng.uniform(-reach, reach, (4, 2)).astype(np.float32) * height
+    moved -= moved.min(axis=0)
+    columns, rows = np.ceil(moved.max(axis=0)).astype(int)
+    matrix = cv2.getPerspectiveTransform(corners, moved)
+    return cv2.warpPerspective(line, matrix, (int(columns), int(rows)), borderMode=cv2.BORDER_REPLICATE)
+
+
+def scaled(line: np.ndarray, height: int) -> np.ndarray:
+    """A line at `height` pixels, as wide as it then is."""
+    width = max(1, round(line.shape[1] * height / line.shape[0]))
+    return cv2.resize(
+        line, (width, height), interpolation=cv2.INTER_AREA if line.shape[0] > height else cv2.INTER_CUBIC
+    )
 
 
 def bleed(ink: np.ndarray, rng: Generator) -> np.ndarray:

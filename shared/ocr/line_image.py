@@ -22,6 +22,12 @@ FORMATS = (
     "PPM",
 )  # Pillow runs Ghostscript for some of the others
 MIN_SIDE = 3
+COARSE = 64  # rows in which ink is looked for
+# Where ink ends, brightness changes by more than SHARP times what its SHARPEST quantile is, and than FAINT grey levels.
+FAINT, SHARP, SHARPEST = 8.0, 0.4, 0.995
+FLATTEST = 100  # widths over height: no line of letters is so long
+FILLED = 0.8  # margins are left alone if letters take more than this share of the height
+EDGE = 8  # one in so many rows, and as many columns, at each side of a line are its edges
 TALLEST = 3  # height over width: one letter with its subscripts may stand tall, a line does not
 
 
@@ -68,7 +74,8 @@ def grey(image: Image.Image) -> np.ndarray:
 
 
 def prepare(image: np.ndarray, height: int, min_width: int = MIN_WIDTH) -> np.ndarray:
-    """A grey uint8 image (H, W) -> uint8 (`height`, W'), contrast stretched, at least `min_width` wide.
+    """A grey uint8 image (H, W) -> uint8 (`height`, W'), wide margins cut off, contrast stretched, at least `min_width`
+    wide.
 
     Raises ImageError for what is too small, too long or too tall to be one line.
     """
@@ -77,6 +84,8 @@ def prepare(image: np.ndarray, height: int, min_width: int = MIN_WIDTH) -> np.nd
         raise ImageError(f"{columns} x {rows} pixels hold no line")
     if rows > TALLEST * columns:
         raise ImageError(f"{columns} x {rows} pixels stand upright: turn the line by 90 degrees")
+    image = trim(image)
+    rows, columns = image.shape
     width = max(min_width, round(columns * height / rows))
     if width > MAX_WIDTH:
         raise ImageError(f"{columns} x {rows} pixels are too long for one line")
@@ -84,14 +93,51 @@ def prepare(image: np.ndarray, height: int, min_width: int = MIN_WIDTH) -> np.nd
     return stretch(cv2.resize(image, (width, height), interpolation=interpolation))
 
 
+def trim(image: np.ndarray) -> np.ndarray:
+    """The image without wide margins: letters half as high as the crop would be read at half the resolution.
+
+    Ink is where brightness changes nearly as sharply as it ever does in the image. In doubt, as with noise all over,
+    nothing is cut; nor is it where letters fill most of the height, or where all there is looks like a ruled line.
+    """
+    rows, columns = image.shape
+    scale = min(1.0, COARSE / rows)
+    size = max(1, round(columns * scale)), max(1, round(rows * scale))
+    coarse = cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (3, 3), 0)
+    slope = cv2.morphologyEx(coarse, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    ink = slope > max(FAINT, SHARP * np.quantile(slope, SHARPEST))
+    if not ink.any():
+        return image
+    top, bottom = extent(ink.any(axis=1), rows)
+    left, right = extent(ink.any(axis=0), columns)
+    letters = bottom - top
+    if letters > FILLED * rows or right - left > FLATTEST * letters:
+        return image
+    margin = letters // 12
+    top, bottom = max(0, top - margin), min(rows, bottom + margin)
+    if right - left >= letters:  # else a stroke or two, which would then stand upright
+        image = image[:, max(0, left - margin) : right + margin]
+    return trim(image[top:bottom])  # once more, now that fewer pixels are one of the coarse ones
+
+
+def extent(marked: np.ndarray, pixels: int) -> tuple[int, int]:
+    """From the first to behind the last of the marks, which stand for `pixels` pixels."""
+    found, scale = np.flatnonzero(marked), pixels / len(marked)
+    return int(found[0] * scale), min(pixels, int(np.ceil((found[-1] + 1) * scale)))
+
+
 def stretch(line: np.ndarray) -> np.ndarray:
     """Ground to 255 and ink to 0, whichever of the two is the darker one; an even image becomes white.
 
-    The ground is what most pixels are; low contrast and light-on-dark lines then look like any other.
+    The ground is what most pixels near the edges are: bold letters can fill more than half of a tight crop. Low
+    contrast and light-on-dark lines then look like any other.
     """
-    low, ground, high = np.percentile(line, (1, 50, 99))
+    low, high = np.percentile(line, (1, 99))
     if high - low < 4:
         return np.full_like(line, 255)
+    edge = max(1, line.shape[0] // EDGE)
+    edges = np.ones(line.shape, bool)
+    edges[edge:-edge, edge:-edge] = False
+    ground = np.median(line[edges])
     span = line.astype(np.float32)
     span = (high - span if ground - low < high - ground else span - low) * (255 / (high - low))
     return span.clip(0, 255).astype(np.uint8)

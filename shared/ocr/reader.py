@@ -10,7 +10,7 @@ import onnxruntime
 
 from shared.errors import UserError
 from shared.ocr import ctc
-from shared.ocr.batch import STRIDE, stack
+from shared.ocr.batch import frames, stack
 from shared.ocr.charset import Charset
 from shared.ocr.text import read_words
 
@@ -71,9 +71,7 @@ class Reader:
     def _read_batch(self, lines: list[np.ndarray]) -> list[tuple[str, float]]:
         widths = np.array([line.shape[1] for line in lines], np.int64)
         logits = self.session.run(None, {"image": stack(lines, MARGIN), "width": widths})[0]
-        found = [
-            self.decode(scores[: -(-width // STRIDE)]) for scores, width in zip(logits, widths, strict=True)
-        ]
+        found = [self.decode(scores[: frames(width)]) for scores, width in zip(logits, widths, strict=True)]
         return [(self.charset.decode(classes), score) for classes, score in found]
 
 

@@ -21,7 +21,7 @@ def folder(tmp_path):
         pixels = np.random.default_rng(index).integers(0, 255, (32, 200), np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{index}.png")
         rows.append((f"{index}.png", f"កខ {index}"))
-    rows += [("0.png", "other"), ("gone.png", "ក"), ("1.png", ""), ("2.png", "漢"), ("3.png", "ក" * 40)]
+    rows += [("0.png", "other"), ("gone.png", "ក"), ("1.png", ""), ("2.png", "漢"), ("3.png", "ក" * 80)]
     (tmp_path / "labels.tsv").write_text("".join(f"{name}\t{text}\n" for name, text in rows))
     return tmp_path
 

@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from shared.errors import ImageError
-from shared.ocr.line_image import decode, prepare, read_line, stretch
+from shared.ocr.fonts import draw, load
+from shared.ocr.line_image import FILLED, decode, prepare, read_line, stretch, trim
+from tests.ocr.conftest import FONTS
 
 
 def encoded(image: Image.Image, kind: str, **options) -> bytes:
@@ -63,6 +65,58 @@ def test_a_turned_photograph_is_turned_back():
 def test_contrast_and_polarity_do_not_matter(low, high):
     line = stretch(np.asarray(stroke(low=low, high=high)))
     assert line[0, 0] == 255 and line[20, 60] == 0
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_bold_letters_that_fill_a_tight_crop_are_still_ink(inverted):
+    page = np.full((40, 200), 240, np.uint8)
+    page[7:-7, 8:-8] = 20  # two thirds of the crop
+    line = stretch(255 - page if inverted else page)
+    assert line[20, 100] == 0 and line[1, 1] == 255
+
+
+def letters(size: int = 36) -> np.ndarray:
+    return 255 - draw("ទឹក 123 សាលា", load(str(FONTS / "Siemreap_400Regular.ttf"), size))
+
+
+@pytest.mark.parametrize("margin", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_margins_do_not_make_letters_small(margin, inverted):
+    tight = letters()
+    rows = round(margin * tight.shape[0])
+    page = np.pad(tight, rows, constant_values=255)
+    line = prepare(255 - page if inverted else page, 40)
+    assert np.flatnonzero((line < 128).any(axis=1)).size > 40 / 1.4, "letters fill the height"
+    assert abs(line.shape[1] - tight.shape[1] * 40 / tight.shape[0] / 1.15) < 16
+
+
+def test_a_trimmed_line_is_not_trimmed_again():
+    once = trim(np.pad(letters(), 40, constant_values=255))
+    assert once.shape[0] < 60 and trim(once) is once
+
+
+def test_what_fills_the_crop_or_is_everywhere_stays():
+    tight = letters()
+    page = np.pad(tight, round(0.1 * tight.shape[0]), constant_values=255)
+    noise = np.random.default_rng(0).integers(0, 256, (90, 300)).astype(np.uint8)
+    empty = np.full((50, 90), 200, np.uint8)
+    assert tight.shape[0] > FILLED * page.shape[0]
+    assert all(trim(image) is image for image in (tight, page, noise, empty))
+
+
+def test_no_part_of_a_line_is_cut_off():
+    """A thin mark high above the letters, such as a tone mark, is a part of the line."""
+    page = np.full((120, 300), 230, np.uint8)
+    page[60:80, 40:260:8] = 30
+    page[44:50, 150:153] = 60
+    kept = trim(page)
+    assert kept.shape[0] < 60 and (kept < 200).sum() == (page < 200).sum()
+
+
+def test_a_lone_stroke_does_not_stand_upright_afterwards():
+    page = np.full((90, 90), 255, np.uint8)
+    page[20:70, 44:46] = 0
+    assert prepare(page, 40).shape[1] > 40
 
 
 def test_an_empty_page_is_white():

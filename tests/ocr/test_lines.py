@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from shared.data.draws import SampleKey, keyed_generator
 from shared.ocr.batch import STRIDE, WIDTH_STEP, frames_needed, pad_lines
-from shared.ocr.degrade import Degrade, compose_clear, pad
+from shared.ocr.degrade import Degrade, compose_clear, pad, tilted
 from shared.ocr.fonts import open_font
 from shared.ocr.lines import GeneratedLines
 from shared.ocr.normalise import fold
@@ -94,6 +94,26 @@ def test_margins_can_cut_into_the_line():
     ink = np.full((40, 100), 255, np.uint8)
     shapes = [pad(ink, keyed_generator(0, "test", index=i), -0.04, 0.5).shape for i in range(200)]
     assert min(h for h, _ in shapes) < 40 < max(h for h, _ in shapes)
+
+
+def test_a_tilted_line_is_all_there():
+    """Ink up to a pixel from the edges of a long line: no edge of the frame cuts it, and its ends do not lie flat."""
+    line = np.full((40, 600), 255, np.uint8)
+    line[1:-1, 1:-1] = 0
+    for index in range(50):
+        seen = tilted(line, 0.15, keyed_generator(0, "test", index=index))
+        assert seen.shape[0] < 1.7 * 40 and (seen < 128).sum() > 0.7 * (line == 0).sum()
+        corners = np.array([seen[0, 0], seen[0, -1], seen[-1, 0], seen[-1, -1]])
+        assert (corners > 128).sum() >= 2, "the quadrilateral lies inside the frame"
+
+
+def test_transforms_see_every_line_at_the_same_height():
+    """A blur of so many pixels must not wipe out lines that happen to be drawn small."""
+    degrade = Degrade({"GaussianBlur": {"sigma_limit": [1.4, 1.4], "p": 1}}, (200, 200), 0.0, 40)
+    small = np.zeros((20, 200), np.uint8)
+    small[5:15, 10:190:4] = small[5:15, 11:190:4] = 255
+    line = degrade(small, keyed_generator(0, "test", index=3))
+    assert line.shape[0] == 40 and np.ptp(line[20]) > 60
 
 
 @pytest.mark.parametrize("contrast", [(30, 30), (255, 255)])

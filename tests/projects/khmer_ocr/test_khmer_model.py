@@ -2,8 +2,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from projects.khmer_ocr.model import LineRecogniser, frames, recogniser, stretch_rows
+from projects.khmer_ocr.model import LineRecogniser, recogniser, stretch_rows
 from shared.errors import UserError
+from shared.ocr.batch import frames
 
 SMALL = {"channels": (8, 16, 32), "blocks": (0, 1, 1), "layers": 1, "heads": 2}
 
@@ -22,7 +23,7 @@ def lines(*widths: int) -> tuple[torch.Tensor, torch.Tensor]:
     return image, torch.tensor(widths)
 
 
-def test_a_frame_for_every_four_pixels(model):
+def test_two_frames_for_every_four_pixels(model):
     for width in (16, 17, 19, 20, 100):
         image, widths = lines(width)
         assert model(image, widths).shape == (1, frames(widths).item(), 20)

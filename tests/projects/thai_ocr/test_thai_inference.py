@@ -1,16 +1,22 @@
 """The preparation of lines inside the exported graph is that of shared.ocr."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import paddle
 import pytest
 import yaml
 
-from projects.thai_ocr.inference import Official, description, stretch
+from projects.thai_ocr.inference import Official, description
+from projects.thai_ocr.line_image import stretch, trim
 from projects.thai_ocr.model import LineRecogniser
 from shared.ocr import line_image
-from shared.ocr.batch import stack
+from shared.ocr.batch import frames, stack
 from shared.ocr.charset import Charset
+from shared.ocr.fonts import draw, load
 
+ROOT = Path(__file__).resolve().parents[3]
 THAI = Charset.load("thai")
 
 
@@ -19,12 +25,31 @@ def test_contrast_is_stretched_to_the_grey_level(levels):
     draw = np.random.default_rng(0)
     image = np.where(draw.random((2, 32, 96)) < 0.2, *levels).astype(np.float32)
     width = np.array([96, 61])
-    inside = np.broadcast_to((np.arange(96) < width[:, None])[:, None], image.shape)
-    found = stretch(*map(paddle.to_tensor, (image, inside, width))).numpy()
+    found = stretch(paddle.to_tensor(image), paddle.to_tensor(width)).numpy()
     for row, columns in enumerate(width):
         expected = line_image.stretch(image[row, :, :columns].astype(np.uint8))
         assert np.array_equal(found[row, :, :columns], expected)
         assert (found[row, :, columns:] == 255).all()
+
+
+def test_wide_margins_are_cut_off_and_narrow_ones_kept():
+    font = load(str(ROOT / "assets/fonts/thai/Sarabun_400Regular.ttf"), 30)
+    lines = []
+    for index, margin in enumerate((0, 2, 8, 16, 25)):
+        page = np.pad(255 - draw(f"กขคง ทดสอบ ปี่ {index}", font), margin, constant_values=255)
+        lines.append(cv2.resize(page, (round(page.shape[1] * 40 / page.shape[0]), 40)))
+    batch = np.zeros((len(lines), 40, max(line.shape[1] for line in lines)), np.float32)
+    for row, line in enumerate(lines):
+        batch[row, :, : line.shape[1]] = line
+    widths = np.array([line.shape[1] for line in lines])
+    found, fitting = trim(paddle.to_tensor(batch), paddle.to_tensor(widths))
+    for row, line in enumerate(lines):
+        cut = line_image.trim(line)
+        expected = cv2.resize(cut, (round(cut.shape[1] * 40 / cut.shape[0]), 40))
+        assert fitting[row] == expected.shape[1]
+        difference = np.abs(found[row, :, : expected.shape[1]].numpy() - expected)
+        assert difference.mean() < 5 and (cut is not line or difference.max() == 0)
+    assert (fitting.numpy() > widths).tolist() == [False, False, True, True, True]
 
 
 def test_padded_batches_score_as_single_lines_do():
@@ -43,10 +68,10 @@ def test_padded_batches_score_as_single_lines_do():
         found = model(paddle.to_tensor(official)).numpy()
         for row, line in enumerate(lines):
             alone = net(paddle.to_tensor(stack([line])), paddle.to_tensor([line.shape[1]])).numpy()[0]
-            frames = line.shape[1] // 4
+            own = frames(line.shape[1])
             best = [0, *THAI.encode(THAI.characters.replace(" ", "") + " ")]
-            assert [best[i] for i in found[row, :frames].argmax(1)] == alone[:frames].argmax(1).tolist()
-            assert (found[row, frames:].argmax(1) == 0).all()
+            assert [best[i] for i in found[row, :own].argmax(1)] == alone[:own].argmax(1).tolist()
+            assert (found[row, own:].argmax(1) == 0).all()
 
 
 def test_the_yml_names_every_character_but_blank_and_space():
