@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from shared.ocr import ctc
-from shared.ocr.batch import frames
+from shared.ocr.batch import by_width, frames
 from shared.ocr.charset import BLANK
 from shared.ocr.metrics import ErrorRates
 from shared.training import Batch, Task
@@ -34,9 +34,8 @@ class Recognition(Task):
         return self.model(image, width)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        logits = self(batch["image"], batch["width"])
-        losses = self.ctc(logits, batch)
-        return losses.mean(), {}
+        losses = [self.ctc(self(part["image"], part["width"]), part) for part in by_width(batch)]
+        return torch.cat(losses).mean(), {}
 
     def ctc(self, logits: Tensor, batch: Batch) -> Tensor:
         """Loss per line in nats per character (N,), in fp32 whatever the precision: long sums of logarithms."""

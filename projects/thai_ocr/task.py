@@ -8,6 +8,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from shared.ocr import ctc
+from shared.ocr.batch import by_width
 from shared.ocr.charset import BLANK
 from shared.ocr.metrics import ErrorRates
 from shared.paddle.step import Batch
@@ -34,7 +35,8 @@ class Recognition(Task):
         return self.model(paddle.to_tensor(batch["image"]), paddle.to_tensor(batch["width"]))
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        return self.ctc(self.logits(batch), batch).mean(), {}
+        losses = [self.ctc(self.logits(part), part) for part in by_width(batch)]
+        return paddle.concat(losses).mean(), {}
 
     def ctc(self, logits: Tensor, batch: Batch) -> Tensor:
         """Loss per line in nats per character (N,), in fp32 whatever the precision: long sums of logarithms."""

@@ -1,6 +1,6 @@
 """Lines side by side: one sample, a padded batch, and how many CTC frames a label takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +11,7 @@ STEPS = 2  # CTC frames a column: where Khmer stacks letters, there are more cha
 # Batches are a multiple of this wide: for each new shape oneDNN compiles and keeps kernels, which had a training
 # run grow to 4 GB and cost it a tenth of its time.
 WIDTH_STEP = 32
+PARTS = 4  # of like width, that a training batch is cut into
 
 
 def frames(width: Any) -> Any:
@@ -49,11 +50,34 @@ def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def by_width(batch: Mapping[str, Any], parts: int = PARTS) -> list[dict[str, Any]]:
+    """A batch of `pad_lines`, or of tensors made of it, in parts from narrow to wide, each padded to its own width.
+
+    Lines of as many characters differ in width, by the font and by what stacks: in one piece, half of a batch would be
+    padding.
+    """
+    widths = np.array(batch["width"].tolist())
+    found = []
+    for rows in np.array_split(widths.argsort(kind="stable"), min(parts, len(widths))):
+        part = {
+            key: [value[row] for row in rows] if isinstance(value, list) else value[rows]
+            for key, value in batch.items()
+        }
+        part["image"] = part["image"][..., : padded(widths[rows].max())]
+        found.append(part)
+    return found
+
+
+def padded(width: int) -> int:
+    """The next multiple of WIDTH_STEP."""
+    return -(-int(width) // WIDTH_STEP) * WIDTH_STEP
+
+
 def stack(images: Sequence[np.ndarray], margin: int = 0) -> np.ndarray:
     """Lines of one height as uint8 (N, 1, H, W), `margin` columns or more of white behind each, W a multiple of
     WIDTH_STEP."""
     height, width = images[0].shape[0], max(image.shape[1] for image in images) + margin
-    stacked = np.full((len(images), 1, height, -(-width // WIDTH_STEP) * WIDTH_STEP), 255, np.uint8)
+    stacked = np.full((len(images), 1, height, padded(width)), 255, np.uint8)
     for row, image in enumerate(images):
         stacked[row, 0, :, : image.shape[1]] = image
     return stacked

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.data.draws import SampleKey, keyed_generator
-from shared.ocr.batch import STRIDE, WIDTH_STEP, frames_needed, pad_lines
+from shared.ocr.batch import STRIDE, WIDTH_STEP, by_width, frames_needed, pad_lines
 from shared.ocr.degrade import Degrade, compose_clear, pad, tilted
 from shared.ocr.fonts import open_font
 from shared.ocr.lines import GeneratedLines
@@ -71,6 +71,21 @@ def test_batches_are_padded_with_paper(lines):
         assert np.array_equal(batch["image"][row, 0, :, :width], sample["image"])
         assert (batch["image"][row, 0, :, width:] == 255).all()
         assert batch["label"][row, : batch["label_length"][row]].tolist() == sample["label"]
+
+
+def test_a_batch_in_parts_is_the_same_lines_with_less_padding(lines):
+    batch = pad_lines([lines[SampleKey(9, i)] for i in range(13)])
+    parts = by_width(batch)
+    assert len(parts) == 4
+    order = [int(index) for part in parts for index in part["index"]]
+    assert sorted(order) == sorted(batch["index"].tolist()) and order != batch["index"].tolist()
+    for part in parts:
+        assert part["image"].shape[3] < part["width"].max() + WIDTH_STEP
+        for row, index in enumerate(part["index"].tolist()):
+            was, width = batch["index"].tolist().index(index), part["width"][row]
+            assert part["text"][row] == batch["text"][was]
+            assert np.array_equal(part["image"][row, 0, :, :width], batch["image"][was, 0, :, :width])
+    assert sum(part["image"].size for part in parts) < 0.8 * batch["image"].size
 
 
 @given(st.lists(st.integers(1, 3), max_size=12))
