@@ -11,7 +11,10 @@ STEPS = 2  # CTC frames a column: where Khmer stacks letters, there are more cha
 # Batches are a multiple of this wide: for each new shape oneDNN compiles and keeps kernels, which had a training
 # run grow to 4 GB and cost it a tenth of its time.
 WIDTH_STEP = 32
-PARTS = 4  # of like width, that a training batch is cut into
+PARTS, FEWEST = (
+    4,
+    8,
+)  # a training batch is cut into so many parts of like width; batch norm wants so many lines in each
 
 
 def frames(width: Any) -> Any:
@@ -50,7 +53,7 @@ def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def by_width(batch: Mapping[str, Any], parts: int = PARTS) -> list[dict[str, Any]]:
+def by_width(batch: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A batch of `pad_lines`, or of tensors made of it, in parts from narrow to wide, each padded to its own width.
 
     Lines of as many characters differ in width, by the font and by what stacks: in one piece, half of a batch would be
@@ -58,7 +61,8 @@ def by_width(batch: Mapping[str, Any], parts: int = PARTS) -> list[dict[str, Any
     """
     widths = np.array(batch["width"].tolist())
     found = []
-    for rows in np.array_split(widths.argsort(kind="stable"), min(parts, len(widths))):
+    parts = max(1, min(PARTS, len(widths) // FEWEST))
+    for rows in np.array_split(widths.argsort(kind="stable"), parts):
         part = {
             key: [value[row] for row in rows] if isinstance(value, list) else value[rows]
             for key, value in batch.items()

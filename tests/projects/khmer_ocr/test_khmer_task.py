@@ -50,12 +50,12 @@ def test_the_loss_is_per_character_and_in_single_precision(task):
 def test_the_loss_of_a_batch_is_that_of_its_lines(task):
     """Cut into parts by width, on which it must not depend."""
     task.eval()
-    widths = (64, 40, 96, 40, 72, 88)
-    lines = {key: torch.cat([value] * 3) for key, value in batch().items() if key != "text"}
-    image = torch.full((6, 1, 32, 96), 255, dtype=torch.uint8)
+    widths = (64, 40, 96, 40, 72, 88) * 3
+    lines = {key: torch.cat([value] * 9) for key, value in batch().items() if key != "text"}
+    image = torch.full((18, 1, 32, 96), 255, dtype=torch.uint8)
     for row, width in enumerate(widths):
         image[row, :, :, : width - 32] = torch.randint(0, 256, (1, 32, width - 32), dtype=torch.uint8)
-    lines |= {"image": image, "width": torch.tensor(widths), "text": ["កខ", "គគគ"] * 3}
+    lines |= {"image": image, "width": torch.tensor(widths), "text": ["កខ", "គគគ"] * 9}
     whole = task.ctc(task(lines["image"], lines["width"]), lines).mean()
     assert torch.allclose(task.loss(lines)[0], whole, rtol=1e-4)
 
