@@ -5,11 +5,14 @@ import paddle
 from paddle import Tensor
 from paddle.nn import functional as F
 
-from shared.ocr.line_image import EDGE, FAINT, FILLED, FLATTEST, SHARP, SHARPEST
+from shared.ocr.line_image import EDGE, FAINT, FILLED, FLATTEST, MARGIN, SHARP, SHARPEST
 
 
 def trim(grey: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-    """Lines without wide margins, brought back to their height, and how wide they then are."""
+    """Lines without wide margins, brought back to their height, and how wide they then are.
+
+    In one pass: these lines have fewer rows than `COARSE`, so that a second one would find the same ink.
+    """
     height = grey.shape[1]
     slope = gradient(beyond(grey, width))
     own = inside(grey, width)
@@ -18,7 +21,7 @@ def trim(grey: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
     left, right = extent(ink.any(axis=1))
     letters = bottom - top
     wide = (letters > 0) & (letters <= FILLED * height) & (right - left <= FLATTEST * letters)
-    margin = (letters / 12).floor()
+    margin = (letters / MARGIN).floor()
     none = paddle.zeros_like(top)
     full = width.astype("float32")
     top = paddle.where(wide, (top - margin).clip(min=0), none)

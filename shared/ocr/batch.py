@@ -11,10 +11,8 @@ STEPS = 2  # CTC frames a column: where Khmer stacks letters, there are more cha
 # Batches are a multiple of this wide: for each new shape oneDNN compiles and keeps kernels, which had a training
 # run grow to 4 GB and cost it a tenth of its time.
 WIDTH_STEP = 32
-PARTS, FEWEST = (
-    4,
-    8,
-)  # a training batch is cut into so many parts of like width; batch norm wants so many lines in each
+PARTS = 4  # of like width, that a training batch is cut into
+FEWEST = 8  # lines of a part: batch norm wants some
 
 
 def frames(width: Any) -> Any:

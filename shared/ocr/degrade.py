@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from shared.data.images import Augment
+from shared.ocr.line_image import resize
 
 
 def compose_clear(ink: np.ndarray, rng: Generator) -> np.ndarray:
@@ -71,10 +72,7 @@ def tilted(line: np.ndarray, reach: float, rng: Generator) -> np.ndarray:
 
 def scaled(line: np.ndarray, height: int) -> np.ndarray:
     """A line at `height` pixels, as wide as it then is."""
-    width = max(1, round(line.shape[1] * height / line.shape[0]))
-    return cv2.resize(
-        line, (width, height), interpolation=cv2.INTER_AREA if line.shape[0] > height else cv2.INTER_CUBIC
-    )
+    return resize(line, max(1, round(line.shape[1] * height / line.shape[0])), height)
 
 
 def bleed(ink: np.ndarray, rng: Generator) -> np.ndarray:

@@ -27,6 +27,7 @@ COARSE = 64  # rows in which ink is looked for
 FAINT, SHARP, SHARPEST = 8.0, 0.4, 0.995
 FLATTEST = 100  # widths over height: no line of letters is so long
 FILLED = 0.8  # margins are left alone if letters take more than this share of the height
+MARGIN = 12  # what is left of a wide margin: the letters' height over this
 EDGE = 8  # one in so many rows, and as many columns, at each side of a line are its edges
 TALLEST = 3  # height over width: one letter with its subscripts may stand tall, a line does not
 
@@ -89,8 +90,13 @@ def prepare(image: np.ndarray, height: int, min_width: int = MIN_WIDTH) -> np.nd
     width = max(min_width, round(columns * height / rows))
     if width > MAX_WIDTH:
         raise ImageError(f"{columns} x {rows} pixels are too long for one line")
-    interpolation = cv2.INTER_AREA if rows > height else cv2.INTER_CUBIC
-    return stretch(cv2.resize(image, (width, height), interpolation=interpolation))
+    return stretch(resize(image, width, height))
+
+
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Averaged where it becomes smaller, cubic where it becomes larger."""
+    interpolation = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=interpolation)
 
 
 def trim(image: np.ndarray) -> np.ndarray:
@@ -112,7 +118,7 @@ def trim(image: np.ndarray) -> np.ndarray:
     letters = bottom - top
     if letters > FILLED * rows or right - left > FLATTEST * letters:
         return image
-    margin = letters // 12
+    margin = letters // MARGIN
     top, bottom = max(0, top - margin), min(rows, bottom + margin)
     if right - left >= letters:  # else a stroke or two, which would then stand upright
         image = image[:, max(0, left - margin) : right + margin]

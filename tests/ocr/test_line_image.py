@@ -113,6 +113,12 @@ def test_no_part_of_a_line_is_cut_off():
     assert kept.shape[0] < 60 and (kept < 200).sum() == (page < 200).sum()
 
 
+def test_a_ruled_line_is_not_blown_up():
+    page = np.full((60, 2000), 255, np.uint8)
+    page[30:32, 20:-20] = 0
+    assert trim(page) is page
+
+
 def test_a_lone_stroke_does_not_stand_upright_afterwards():
     page = np.full((90, 90), 255, np.uint8)
     page[20:70, 44:46] = 0

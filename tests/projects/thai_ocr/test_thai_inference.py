@@ -32,6 +32,15 @@ def test_contrast_is_stretched_to_the_grey_level(levels):
         assert (found[row, :, columns:] == 255).all()
 
 
+@pytest.mark.parametrize("inverted", [False, True])
+def test_the_ground_is_what_the_edges_are(inverted):
+    page = np.full((40, 200), 240, np.uint8)
+    page[7:-7, 8:-8] = 20  # bold letters in a tight crop: two thirds of it
+    page = 255 - page if inverted else page
+    found = stretch(paddle.to_tensor(page[None].astype(np.float32)), paddle.to_tensor([200])).numpy()[0]
+    assert np.array_equal(found, line_image.stretch(page)) and found[20, 100] == 0
+
+
 def test_wide_margins_are_cut_off_and_narrow_ones_kept():
     font = load(str(ROOT / "assets/fonts/thai/Sarabun_400Regular.ttf"), 30)
     lines = []
