@@ -100,6 +100,13 @@ def command(file: str, work: Callable[..., None], defaults: dict[str, str | None
     _guard(task, Path(file).resolve().parent.name)
 
 
+def number(key: str, given: str, low: int, high: int, say: str) -> int:
+    """A whole number that was given as `key=...`; `say` is one that will do."""
+    if not given.isdecimal() or not low <= int(given) <= high:
+        raise UserError(f"{given!r} is no number from {low} to {high}", key, f"say {say}")
+    return int(given)
+
+
 def _main(task: Callable[[DictConfig], Any], project: str) -> None:
     config = str(ROOT / "conf")
     _guard(hydra.main(version_base="1.3", config_path=config, config_name=project)(task), project)

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
-from shared.ocr import ctc
 from shared.ocr.batch import by_width, frames
 from shared.ocr.charset import BLANK
+from shared.ocr.language import decoder
 from shared.ocr.metrics import ErrorRates
 from shared.training import Batch, Task
 
@@ -17,11 +17,15 @@ GROUPS = {"clear": 0, "degraded": 1}
 
 
 class Recognition(Task):
-    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError."""
+    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError.
 
-    def __init__(self, model: nn.Module, data: Any) -> None:
+    Validation reads the best path, or with a `beam` of more than 1 hypothesis and the script's language model.
+    """
+
+    def __init__(self, model: nn.Module, data: Any, beam: int = 1) -> None:
         super().__init__(model)
         self.data, self.charset = data, data.charset
+        self.decode = decoder(self.charset, beam)
         self.val_loss = MeanMetric()
         self.forget()
 
@@ -63,7 +67,7 @@ class Recognition(Task):
         for row, (text, group, index) in enumerate(
             zip(batch["text"], batch["group"].tolist(), batch["index"].tolist(), strict=True)
         ):
-            read = self.charset.decode(ctc.greedy(scores[row, : lengths[row]])[0])
+            read = self.charset.decode(self.decode(scores[row, : lengths[row]])[0])
             self.rates["all"].add(text, read)
             self.rates[list(GROUPS)[group]].add(text, read)
             self.read.append((index, text, read))

@@ -6,17 +6,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import command
+from shared.cli import command, number
 from shared.errors import UserError
 
 STARTER = Path(__file__).with_name("starter") / "thai_ocr_tiny.onnx"
 
 
-def main(images: str, checkpoint: str, out: str) -> None:
-    """`checkpoint` is an exported .onnx, or what export.py makes one of; out=- prints the table."""
+def main(images: str, checkpoint: str, out: str, beam: str) -> None:
+    """`checkpoint` is an exported .onnx, or what export.py makes one of; out=- prints the table.
+
+    beam=8: hypotheses of the search, with a language model of the shipped words; 1 reads the best path, as PaddleOCR
+    does.
+    """
     from shared.ocr.predict import predict
     from shared.ocr.reader import Reader
 
+    hypotheses = number("beam", beam, 1, 100, "8")
     path = Path(checkpoint).expanduser()
     if path == STARTER and not path.exists():
         raise UserError(
@@ -25,7 +30,7 @@ def main(images: str, checkpoint: str, out: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if path.suffix != ".onnx":
             path = exported(path, Path(folder) / "model.onnx")
-        predict(Reader(path), images, out)
+        predict(Reader(path, beam=hypotheses), images, out)
 
 
 def exported(checkpoint: Path, path: Path) -> Path:
@@ -38,4 +43,4 @@ def exported(checkpoint: Path, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    command(__file__, main, {"images": None, "checkpoint": str(STARTER), "out": "-"})
+    command(__file__, main, {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import ROOT, command
+from shared.cli import ROOT, command, number
 from shared.errors import UserError
 
 LANGUAGES = ("thai", "khmer")
@@ -15,6 +15,7 @@ DEFAULTS = {
     "host": "127.0.0.1",
     "port": "8000",
     "threads": "1",  # of ONNX Runtime
+    "beam": "8",  # hypotheses of the search with the language model; 1 reads the best path
     "body_mb": "8",
     "pixels_mp": "10",
     "images": "32",  # in a request
@@ -26,16 +27,19 @@ DEFAULTS = {
 def main(language: str, model: str, host: str, **numbers: str) -> None:
     """Serve the model until SIGTERM or Ctrl-C."""
     path = find(language, model)
-    port = number("port", numbers, 0, 65535)
-    threads = number("threads", numbers, 1, 1024)
+
+    def take(key: str, low: int, high: int) -> int:
+        return number(key, numbers[key], low, high, DEFAULTS[key])
+
+    port, threads, beam = take("port", 0, 65535), take("threads", 1, 1024), take("beam", 1, 100)
     from shared.serve.limits import Limits
 
     limits = Limits(
-        body=number("body_mb", numbers, 1, 1024) * 2**20,
-        pixels=number("pixels_mp", numbers, 1, 100) * 10**6,
-        images=number("images", numbers, 1, 1024),
-        seconds=number("seconds", numbers, 1, 3600),
-        queue=number("queue", numbers, 1, 100_000),
+        body=take("body_mb", 1, 1024) * 2**20,
+        pixels=take("pixels_mp", 1, 100) * 10**6,
+        images=take("images", 1, 1024),
+        seconds=take("seconds", 1, 3600),
+        queue=take("queue", 1, 100_000),
     )
     if limits.queue < limits.images:
         raise UserError(
@@ -46,7 +50,7 @@ def main(language: str, model: str, host: str, **numbers: str) -> None:
     from shared.serve.server import serve
     from shared.serve.service import Service
 
-    reader = Reader(path, threads)
+    reader = Reader(path, threads, beam)
     if reader.charset.script != language:
         raise UserError(f"{path} reads {reader.charset.script}", "language", f"say {reader.charset.script}")
     service = Service(reader, path.stem, limits)
@@ -63,12 +67,6 @@ def find(language: str, model: str) -> Path:
         mend = f"give model=FILE.onnx, as {project.relative_to(ROOT)}/export.py makes it"
         raise UserError(f"no file {path}", "model", mend)
     return path
-
-
-def number(key: str, given: dict[str, str], low: int, high: int) -> int:
-    if not given[key].isdecimal() or not low <= int(given[key]) <= high:
-        raise UserError(f"{given[key]!r} is no number from {low} to {high}", key, f"say {DEFAULTS[key]}")
-    return int(given[key])
 
 
 if __name__ == "__main__":

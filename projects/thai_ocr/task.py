@@ -7,9 +7,9 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from shared.ocr import ctc
 from shared.ocr.batch import by_width
 from shared.ocr.charset import BLANK
+from shared.ocr.language import decoder
 from shared.ocr.metrics import ErrorRates
 from shared.paddle.step import Batch
 from shared.paddle.training import Task
@@ -18,11 +18,15 @@ GROUPS = ("clear", "degraded")
 
 
 class Recognition(Task):
-    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError."""
+    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError.
 
-    def __init__(self, model: nn.Layer, data: Any) -> None:
+    Validation reads the best path, or with a `beam` of more than 1 hypothesis and the script's language model.
+    """
+
+    def __init__(self, model: nn.Layer, data: Any, beam: int = 1) -> None:
         super().__init__(model)
         self.data, self.charset = data, data.charset
+        self.decode = decoder(self.charset, beam)
         self.forget()
 
     def forget(self) -> None:
@@ -67,7 +71,7 @@ class Recognition(Task):
         for row, (text, group, index) in enumerate(
             zip(batch["text"], batch["group"].tolist(), batch["index"].tolist(), strict=True)
         ):
-            read = self.charset.decode(ctc.greedy(scores[row, : frames[row]])[0])
+            read = self.charset.decode(self.decode(scores[row, : frames[row]])[0])
             self.rates["all"].add(text, read)
             self.rates[GROUPS[group]].add(text, read)
             self.read.append((index, text, read))

@@ -40,12 +40,13 @@ def main() -> None:
     parser.add_argument("project", help="khmer_ocr or thai_ocr")
     parser.add_argument("model", help="an exported .onnx")
     parser.add_argument("--lines", type=int, default=100)
+    parser.add_argument("--beam", type=int, default=8, help="hypotheses, as predict.py; 1 for the best path")
     given, overrides = parser.parse_known_args()
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = hydra.compose(given.project, overrides=["run_dir=unused", *overrides])
     data = build(cfg.data, "data")
     lines = [data.val[SampleKey(0, index)] for index in range(given.lines)]
-    reader = Reader(given.model)
+    reader = Reader(given.model, beam=given.beam)
     script = data.charset.script
     engines: dict[str, Callable[[np.ndarray], str]] = {"ours": lambda image: reader.read([image])[0].text}
     if shutil.which("tesseract"):

@@ -1,5 +1,6 @@
 """Charsets: the characters a recogniser knows, as tiny YAML files, and text <-> CTC class indices."""
 
+import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -58,3 +59,8 @@ class Charset:
     def decode(self, classes: Iterable[int]) -> str:
         """The text of class indices; blanks vanish."""
         return "".join(self.characters[i - 1] for i in classes if i != BLANK)
+
+
+def is_of(character: str, script: str) -> bool:
+    """Whether Unicode names the character after the script."""
+    return unicodedata.name(character, "").startswith(script.upper())

@@ -1,6 +1,5 @@
 """Lines for training and validation: rendered on the fly, or labelled images in a folder."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from shared.errors import UserError
 from shared.ocr.batch import STRIDE
-from shared.ocr.charset import Charset
+from shared.ocr.charset import Charset, is_of
 from shared.ocr.degrade import Degrade
 from shared.ocr.folder_lines import FolderLines, split_by_text, usable
 from shared.ocr.fonts import Font, find_fonts, require_shaping
@@ -17,10 +16,6 @@ from shared.ocr.tables import Line, find_table, read_table
 from shared.ocr.text import LineText, read_words
 
 RARE = "៎៑៙៚៝"  # that a font may lack
-
-
-def is_of(character: str, script: str) -> bool:
-    return unicodedata.name(character, "").startswith(script.upper())
 
 
 class GeneratedData:

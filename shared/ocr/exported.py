@@ -11,6 +11,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from shared.errors import UserError
+from shared.ocr.batch import frames
 from shared.ocr.charset import Charset
 from shared.ocr.metrics import error_rates
 from shared.ocr.reader import Reader
@@ -31,8 +32,8 @@ def compare(model: bytes, inputs: dict[str, np.ndarray], expected: np.ndarray) -
     """Raise UserError unless the exported network scores as the original does, line by line, padding aside."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     found = session.run(None, inputs)[0]
-    frames = -(-inputs["width"] // 4)
-    worst = max(float(np.abs(a[:n] - b[:n]).max()) for a, b, n in zip(found, expected, frames, strict=True))
+    lengths = frames(inputs["width"])
+    worst = max(float(np.abs(a[:n] - b[:n]).max()) for a, b, n in zip(found, expected, lengths, strict=True))
     if worst > TOLERANCE:
         raise UserError(f"the exported network differs by {worst:.2g}", "checkpoint", "report this as a bug")
 

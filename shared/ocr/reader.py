@@ -1,7 +1,7 @@
 """Reads line images with an exported network: ONNX Runtime only, no training framework."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,16 +9,14 @@ import numpy as np
 import onnxruntime
 
 from shared.errors import UserError
-from shared.ocr import ctc
 from shared.ocr.batch import frames, stack
 from shared.ocr.charset import Charset
-from shared.ocr.text import read_words
+from shared.ocr.language import decoder
 
 PIECE = 3200  # pixels: longer lines are cut between letters and read piece by piece
 # Columns of a batch: the attention's memory grows with the square of a line's width.
 AREA = 10_240
 MARGIN = 32  # pixels behind a line, more than convolutions reach: what is read must not depend on the rest of its batch
-Decode = Callable[[np.ndarray], tuple[list[int], float]]
 
 
 class Reading(NamedTuple):
@@ -31,10 +29,11 @@ class Reading(NamedTuple):
 class Reader:
     """`model` is an exported file or its bytes: inputs `image` uint8 (N, 1, height, W) and `width` (N,), output logits.
 
-    The charset travels in the file's metadata. `decode` turns the logits (T, classes) of a line into classes.
+    The charset travels in the file's metadata. `beam`: 1 for the best path, or the hypotheses of a search with the
+    language model of the script's words.
     """
 
-    def __init__(self, model: str | Path | bytes, threads: int = 1, decode: Decode = ctc.greedy) -> None:
+    def __init__(self, model: str | Path | bytes, threads: int = 1, beam: int = 1) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = threads, 3
         source = model if isinstance(model, bytes) else str(model)
@@ -45,17 +44,7 @@ class Reader:
             where = "checkpoint" if isinstance(model, bytes) else str(model)
             raise UserError("not an exported recogniser", where, "make one with export.py") from error
         self.charset, self.height = Charset(facts["characters"], facts["script"]), facts["height"]
-        self.decode = decode
-
-    def search_with(self, words: str | Path, width: int) -> None:
-        """Decode by a beam of `width` hypotheses and a character language model of a word list."""
-        lines = [word for word in read_words(words, False) if not self.charset.missing(word)]
-        model = ctc.NGram([self.charset.encode(word) for word in lines])
-
-        def decode(logits: np.ndarray) -> tuple[list[int], float]:
-            return ctc.beam_search(logits, width, model, weight=0.1, reward=0.2), ctc.greedy(logits)[1]
-
-        self.decode = decode
+        self.decode = decoder(self.charset, beam)
 
     def read(self, lines: Sequence[np.ndarray], batch_size: int = 16) -> list[Reading]:
         """Prepared lines, uint8 (height, W) each, in any order of widths."""

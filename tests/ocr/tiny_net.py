@@ -1,4 +1,4 @@
-"""A recogniser as ONNX that needs no training framework: it reads the grey level of every fourth column."""
+"""A recogniser as ONNX that needs no training framework: it reads the grey level of every second column."""
 
 import json
 
@@ -13,7 +13,7 @@ def stripes() -> bytes:
     """Class = 4 - mean ink of a frame / 64: white is blank, darker columns are ក, ខ, គ."""
     nodes = [
         helper.make_node("Cast", ["image"], ["grey"], to=TensorProto.FLOAT),
-        helper.make_node("AveragePool", ["grey"], ["frames"], kernel_shape=[32, 4], strides=[32, 4]),
+        helper.make_node("AveragePool", ["grey"], ["frames"], kernel_shape=[32, 2], strides=[32, 2]),
         helper.make_node("Squeeze", ["frames", "one_two"], ["level"]),
         helper.make_node("Unsqueeze", ["level", "two"], ["column"]),
         helper.make_node("Sub", ["column", "centres"], ["distance"]),
