@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's cod
 from shared.cli import command, number
 
 STARTER = Path(__file__).with_name("starter") / "khmer_ocr_tiny.onnx"
+DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"}
 
 
 def main(images: str, checkpoint: str, out: str, beam: str) -> None:
@@ -18,13 +19,14 @@ def main(images: str, checkpoint: str, out: str, beam: str) -> None:
     from shared.ocr.predict import predict
     from shared.ocr.reader import Reader
 
+    hypotheses = number("beam", beam, 1, 100, "8")
     model: Path | bytes = Path(checkpoint)
     if not checkpoint.endswith(".onnx"):
         from projects.khmer_ocr.export import export
 
         model = export(Path(checkpoint))
-    predict(Reader(model, beam=number("beam", beam, 1, 100, "8")), images, out)
+    predict(Reader(model, beam=hypotheses), images, out)
 
 
 if __name__ == "__main__":
-    command(__file__, main, {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"})
+    command(__file__, main, DEFAULTS)

@@ -10,6 +10,7 @@ from shared.cli import command, number
 from shared.errors import UserError
 
 STARTER = Path(__file__).with_name("starter") / "thai_ocr_tiny.onnx"
+DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"}
 
 
 def main(images: str, checkpoint: str, out: str, beam: str) -> None:
@@ -43,4 +44,4 @@ def exported(checkpoint: Path, path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    command(__file__, main, {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"})
+    command(__file__, main, DEFAULTS)

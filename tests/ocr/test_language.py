@@ -1,10 +1,13 @@
 """The language model of letters, counted by hand and on the shipped words."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
 from shared.cli import ROOT
-from shared.ocr import language
+from shared.ocr import ctc, language
+from shared.ocr import predict as prediction
 from shared.ocr.charset import Charset
 from shared.ocr.language import LetterModel, decoder
 from shared.ocr.text import read_words
@@ -84,3 +87,12 @@ def test_the_search_mends_an_unclear_letter_and_keeps_digits(script):
     best, search = (script.decode(decoder(script, beam)(scores)[0]) for beam in (1, 8))
     assert best != text and search == text
     assert decoder(script, 8)(scores)[1] == decoder(script, 1)(scores)[1]
+
+
+@pytest.mark.parametrize(("given", "searches"), [({}, True), ({"beam": "1"}, False)])
+def test_predict_reads_with_the_language_model_unless_told_otherwise(monkeypatch, script, given, searches):
+    predict = import_module(f"projects.{script.script}_ocr.predict")
+    read = []
+    monkeypatch.setattr(prediction, "predict", lambda reader, images, out: read.append(reader.decode))
+    predict.main(**{**predict.DEFAULTS, **given})
+    assert [decode is not ctc.greedy for decode in read] == [searches]

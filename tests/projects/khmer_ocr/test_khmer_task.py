@@ -1,14 +1,19 @@
 import csv
+import json
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from projects.khmer_ocr import task as task_module
 from projects.khmer_ocr.model import LineRecogniser
 from projects.khmer_ocr.task import Recognition
-from shared.cli import evaluate, train
+from shared.cli import ROOT, evaluate, train
+from shared.ocr import ctc
 from shared.ocr.charset import Charset
+
+STARTER = ROOT / "projects/khmer_ocr/starter/khmer_ocr_tiny.pth"
 
 SMALL = ["model.channels=[8,16,32]", "model.blocks=[0,1,1]", "model.layers=1", "model.heads=2"]
 RUN = ["data.count=32", "data.val_count=16", "effective_batch_size=8", "hardware=cpu", "logger=tensorboard"]
@@ -89,6 +94,27 @@ def test_a_run_leaves_what_every_run_leaves_and_pictures(trained, command):
     checkpoint = trained.summary["checkpoints"]["best"]
     scored = command(evaluate, "khmer_ocr", f"checkpoint={checkpoint}", "data.val_count=16")
     assert '"val/cer":' in scored.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("given", "expected"), [([], 8), (["task.beam=1"], 1)])
+def test_evaluation_reads_with_the_language_model_unless_told_otherwise(
+    command, monkeypatch, given, expected
+):
+    used = []
+    monkeypatch.setattr(task_module, "decoder", lambda charset, beam: used.append(beam) or ctc.greedy)
+    done = command(evaluate, "khmer_ocr", f"checkpoint={STARTER}", "data.val_count=2", *given)
+    assert done.code == 0 and used == [expected], done.err
+
+
+def test_the_language_model_lowers_the_starters_error_rate(command):
+    """On lines whose words it does not know."""
+    found = {}
+    for beam in (1, 8):
+        done = command(
+            evaluate, "khmer_ocr", f"checkpoint={STARTER}", "data.val_count=96", f"task.beam={beam}"
+        )
+        found[beam] = json.loads(done.out.splitlines()[-1])["val/cer"]
+    assert found[8] < 0.95 * found[1]
 
 
 @pytest.mark.slow

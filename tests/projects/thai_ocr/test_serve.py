@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from projects.thai_ocr.serve import find
+from projects.thai_ocr.serve import DEFAULTS, find, main
 from shared.cli import ROOT
+from shared.ocr import ctc
+from shared.serve import server
 from tests.projects.thai_ocr.serving import SERVE, command, served
 from tests.serve.hostile import files
 
@@ -32,6 +34,14 @@ def test_it_serves_and_stops_in_peace():
         process.terminate()
         assert process.wait(timeout=20) == 0
         assert "Traceback" not in process.stdout.read()
+
+
+@pytest.mark.parametrize(("beam", "searches"), [(DEFAULTS["beam"], True), ("1", False)])
+def test_it_reads_with_the_language_model_unless_told_otherwise(monkeypatch, beam, searches):
+    found = []
+    monkeypatch.setattr(server, "serve", lambda app, service, host, port: found.append(service.reader))
+    main(**{**DEFAULTS, "beam": beam})
+    assert [reader.decode is not ctc.greedy for reader in found] == [searches]
 
 
 def test_a_name_of_two_addresses_is_one_server():
@@ -119,6 +129,7 @@ print(sorted({{"torch", "paddle", "lightning", "albumentations"}} & sys.modules.
     [
         (["language=lao"], "no language 'lao' (language): choose thai or khmer"),
         (["model=/no/such.onnx"], "no file /no/such.onnx (model): give model=FILE.onnx"),
+        (["beam=0"], "'0' is no number from 1 to 100 (beam): say 8"),
         (["language=khmer", "port=web"], "'web' is no number from 0 to 65535 (port)"),
         (["language=khmer", "queue=3"], "would not fit into the queue (queue): give 32 or more"),
         (["language=khmer", f"model={SERVE}"], "not an exported recogniser"),
