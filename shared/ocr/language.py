@@ -22,12 +22,13 @@ Decode = Callable[[np.ndarray], tuple[list[int], float]]
 def decoder(charset: Charset, beam: int) -> Decode:
     """Logits (T, classes) of a line -> classes and a score: the best path, or a search with `beam` hypotheses.
 
-    The search knows the shipped words of the charset's script, but for those kept for validation.
+    The search knows the shipped words of the charset's script, but for those kept for validation; a script without
+    shipped words is read by the best path.
     """
-    if beam == 1:
+    path = ROOT / "assets" / "words" / f"{charset.script}.txt.gz"
+    if beam == 1 or not path.exists():
         return ctc.greedy
-    words = read_words(ROOT / "assets" / "words" / f"{charset.script}.txt.gz", validation=False)
-    model = LetterModel(words, charset)
+    model = LetterModel(read_words(path, validation=False), charset)
     return lambda logits: (ctc.beam_search(logits, beam, model), ctc.greedy(logits)[1])
 
 
@@ -63,7 +64,7 @@ class LetterModel:
     def __call__(self, prefix: tuple[int, ...]) -> np.ndarray:
         """Probabilities (classes,) of the letters that may follow; NaN for all that is no letter."""
         context: tuple[int, ...] = ()
-        for index in (BLANK, *prefix)[:0:-1]:
+        for index in reversed(prefix):
             if len(context) == self.order - 1 or not self.letter[index]:
                 break
             context = (index, *context)
@@ -87,9 +88,8 @@ class Grams:
     """Every sequence of `size` classes in a text, and how often it stands there."""
 
     def __init__(self, text: np.ndarray, size: int, classes: int) -> None:
-        self.weights = classes ** np.arange(
-            size - 1, -1, -1, dtype=np.int64
-        )  # of a sequence's digits, as a number
+        # Sequences are counted as numbers whose digits are the classes.
+        self.weights = classes ** np.arange(size - 1, -1, -1, dtype=np.int64)
         found = np.lib.stride_tricks.sliding_window_view(text, size) @ self.weights
         codes, self.counts = np.unique(found, return_counts=True)
         self.contexts, self.followers = codes // classes, codes % classes

@@ -89,6 +89,10 @@ def test_the_search_mends_an_unclear_letter_and_keeps_digits(script):
     assert decoder(script, 8)(scores)[1] == decoder(script, 1)(scores)[1]
 
 
+def test_a_script_without_shipped_words_is_read_by_the_best_path():
+    assert decoder(Charset("ກຂ", "lao"), 8) is ctc.greedy
+
+
 @pytest.mark.parametrize(("given", "searches"), [({}, True), ({"beam": "1"}, False)])
 def test_predict_reads_with_the_language_model_unless_told_otherwise(monkeypatch, script, given, searches):
     predict = import_module(f"projects.{script.script}_ocr.predict")
