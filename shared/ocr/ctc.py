@@ -34,7 +34,7 @@ def beam_search(
     width: int = 8,
     language: LanguageModel | None = None,
     weight: float = 0.45,
-    reward: float = 1.0,
+    reward: float = 1.3,
     blank: int = 0,
     threshold: float = 1e-3,
 ) -> list[int]:
