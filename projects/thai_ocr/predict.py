@@ -10,14 +10,14 @@ from shared.cli import command, number
 from shared.errors import UserError
 
 STARTER = Path(__file__).with_name("starter") / "thai_ocr_tiny.onnx"
-DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"}
+DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "1"}
 
 
 def main(images: str, checkpoint: str, out: str, beam: str) -> None:
     """`checkpoint` is an exported .onnx, or what export.py makes one of; out=- prints the table.
 
-    beam=8: hypotheses of the search, with a language model of the shipped words; 1 reads the best path, as PaddleOCR
-    does.
+    beam=1 reads the best path, as PaddleOCR does from the exported folder; beam=8 follows eight hypotheses with a
+    language model of the shipped words, as serve.py does, and reads better.
     """
     from shared.ocr.predict import predict
     from shared.ocr.reader import Reader

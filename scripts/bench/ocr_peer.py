@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("project", help="khmer_ocr or thai_ocr")
     parser.add_argument("model", help="an exported .onnx")
     parser.add_argument("--lines", type=int, default=100)
-    parser.add_argument("--beam", type=int, default=8, help="hypotheses, as predict.py; 1 for the best path")
+    parser.add_argument("--beam", type=int, default=8, help="hypotheses of the search; 1: best path")
     given, overrides = parser.parse_known_args()
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = hydra.compose(given.project, overrides=["run_dir=unused", *overrides])
