@@ -73,6 +73,13 @@ def test_what_the_network_is_sure_of_no_language_model_changes():
     assert beam_search(scores, language=follows) == [1, 3]
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_a_model_without_opinions_changes_nothing(seed):
+    scores = np.random.default_rng(seed).normal(0, 1.5, (6, 4))
+    assert beam_search(scores, language=lambda prefix: np.full(4, np.nan)) == beam_search(scores)
+
+
 def test_a_very_long_line_does_not_vanish():
     path = [1, 0, 2, 0] * 2000
     scores = np.log(0.25 + 0.25 * np.eye(4)[path])

@@ -52,6 +52,11 @@ def test_of_what_is_no_letter_it_says_nothing_and_counts_it_as_a_gap():
         assert np.array_equal(model((KHA, foreign, KA)), model((KA,)), equal_nan=True)
 
 
+def test_a_digit_inside_a_word_is_a_gap_and_another_scripts_letter_no_letter():
+    model = LetterModel(["កខ1គ"], Charset("កខគ1ก", "khmer"))
+    assert model((4,))[KO] > model((4,))[KHA] and np.isnan(model(())[5])
+
+
 def test_probabilities_of_letters_sum_to_less_than_one(script, model):
     draw = np.random.default_rng(0)
     for _ in range(50):
