@@ -53,7 +53,7 @@ class LetterModel:
     def running_text(self, words: Sequence[Sequence[int]]) -> np.ndarray:
         """All words once; BLANK, which no text holds, stands for a gap."""
         rng = np.random.default_rng(0)
-        text = [BLANK]
+        text = [BLANK] * self.order  # long enough to count in, even if the charset spells no word
         for index in rng.permutation(len(words)):
             text += words[index]
             if rng.random() < GAP_SHARE:

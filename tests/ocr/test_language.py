@@ -30,8 +30,8 @@ def model(script):
 def test_witten_and_bell_by_hand(monkeypatch):
     monkeypatch.setattr(language, "GAP_SHARE", 1.0)
     model = LetterModel(["កខ", "កខ", "កគ"], LETTERS, order=2)
-    # of 10 characters (4 of them gaps), 3 each of KA, 2 of KHA, 1 of KO: four kinds in all, and an even 1/4 before
-    alone = np.array([3, 2, 1]) / 14 + 4 / 14 / 4
+    # of 11 characters (5 of them gaps), 3 are KA, 2 KHA, 1 KO: four kinds in all, and an even 1/4 before
+    alone = np.array([3, 2, 1]) / 15 + 4 / 15 / 4
     assert model((KHA, KO)) == pytest.approx(expected(model, KO, alone), nan_ok=True)
     # behind KA: KHA twice, KO once
     behind = np.array([0, 2, 1]) / 5 + 2 / 5 * alone
@@ -50,6 +50,11 @@ def test_of_what_is_no_letter_it_says_nothing_and_counts_it_as_a_gap():
     assert np.isnan(model(())[[0, SPACE, ONE, LATIN]]).all() and (model(())[[KA, KHA, KO]] > 0).all()
     for foreign in (SPACE, ONE, LATIN):
         assert np.array_equal(model((KHA, foreign, KA)), model((KA,)), equal_nan=True)
+
+
+def test_a_charset_that_spells_no_word_has_no_preference():
+    p = LetterModel(["ឃ"], LETTERS)((KA,))
+    assert p[KA] == p[KHA] == p[KO] > 0
 
 
 def test_a_digit_inside_a_word_is_a_gap_and_another_scripts_letter_no_letter():
