@@ -8,9 +8,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from shared.errors import UserError
 
-# Where a run lies and what it logs, and on which machine it runs. All else counts: what is unknown here may matter.
+# Where a run lies, what it logs, on which machine it runs and how it is scored afterwards. All else counts: what is
+# unknown here may matter.
 ELSEWHERE = (
-    *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "framework"),
+    *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "framework", "evaluation"),
     *("data.root", "data.cache", "data.cache_gb", "model.weights"),
     *(
         f"trainer.{key}"

@@ -53,9 +53,8 @@ def test_an_early_stopped_run_stays_stopped(train):
 
 
 def test_exact_names_every_setting_that_differs(again):
-    ended = again(
-        "trainer.max_epochs=8", "optimizer.lr=0.05", "logger=tensorboard", "trainer.log_every_n_steps=2"
-    )
+    elsewhere = ("logger=tensorboard", "trainer.log_every_n_steps=2", "evaluation=['seed=1']")
+    ended = again("trainer.max_epochs=8", "optimizer.lr=0.05", *elsewhere)
     assert ended.code == 2
     error = ended.said.splitlines()[-1]
     assert "optimizer.lr 0.1 -> 0.05; trainer.max_epochs 4 -> 8 (resume_mode=exact)" in error
