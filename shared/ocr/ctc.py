@@ -74,8 +74,6 @@ def beam_search(
                 if before > 0:
                     found[*prefix, c][1] += before * scores[c] * bonus(prefix, c)
         ranked = sorted(found.items(), key=lambda each: -sum(each[1]))[:width]
-        largest = sum(
-            ranked[0][1]
-        )  # probabilities of the best are kept near 1: a long line's product would vanish
+        largest = sum(ranked[0][1])  # what the best has becomes 1: the product over a long line would vanish
         beams = {prefix: (a / largest, b / largest) for prefix, (a, b) in ranked}
     return list(max(beams, key=lambda prefix: sum(beams[prefix])))

@@ -58,7 +58,7 @@ def test_exact_names_every_setting_that_differs(again):
     assert ended.code == 2
     error = ended.said.splitlines()[-1]
     assert "optimizer.lr 0.1 -> 0.05; trainer.max_epochs 4 -> 8 (resume_mode=exact)" in error
-    assert "resume_mode=extend" in error and "log_every" not in error
+    assert "resume_mode=extend" in error and "log_every" not in error and "evaluation" not in error
     kept = (ended.folder / "config.yaml").read_text()
     assert "max_epochs: 4" in kept and (ended.folder / "checkpoints/last.ckpt").exists()
 
