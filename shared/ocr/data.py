@@ -23,7 +23,7 @@ class GeneratedData:
 
     Families named in `val_families` and the words kept for validation never appear in training. `count` lines are an
     epoch, `val_count` are validated, always the same; `stride` is
-    the network's, in pixels of width a frame; see GeneratedLines and Degrade for the rest.
+    the network's, in pixels of width a frame; `changed_faces` concerns training alone; see GeneratedLines and Degrade for the rest.
     `rendered` is GeneratedLines with the framework's `collate`.
     """
 
@@ -43,6 +43,7 @@ class GeneratedData:
         max_length: int = 42,
         first_length: int | None = None,
         clear_share: float = 0.3,
+        changed_faces: float = 0.0,
         contrast: tuple[float, float] = (50, 255),
         tilt: float = 0.15,
         extra_fonts: str | None = None,
@@ -54,12 +55,8 @@ class GeneratedData:
         self.val_families = set(val_families)
         self.degrade = Degrade(transforms, tuple(contrast), tilt, height)
         self.max_length = max_length
-        self.count, self.val_count, self.first_length, self.clear_share = (
-            count,
-            val_count,
-            first_length,
-            clear_share,
-        )
+        self.count, self.val_count, self.first_length = count, val_count, first_length
+        self.clear_share, self.changed_faces = clear_share, changed_faces
         self.height, self.stride, self.seed = height, stride, seed
 
     def prepare(self) -> None:
@@ -85,14 +82,20 @@ class GeneratedData:
 
     @cached_property
     def train(self) -> GeneratedLines:
-        return self._lines(self.count, "lines-train", self.seed, self.clear_share, self.first_length)
+        return self._lines(self.count, "lines-train", self.seed, self.clear_share, self.changed_faces, self.first_length)
 
     @cached_property
     def val(self) -> GeneratedLines:
-        return self._lines(self.val_count, "lines-val", 0, 0.5, None)
+        return self._lines(self.val_count, "lines-val", 0, 0.5, 0.0, None)
 
     def _lines(
-        self, count: int, purpose: str, seed: int, clear_share: float, first_length: int | None
+        self,
+        count: int,
+        purpose: str,
+        seed: int,
+        clear_share: float,
+        changed_faces: float,
+        first_length: int | None,
     ) -> GeneratedLines:
         validation = purpose == "lines-val"
         return self.rendered(
@@ -106,6 +109,7 @@ class GeneratedData:
             height=self.height,
             max_length=self.max_length,
             clear_share=clear_share,
+            changed_faces=changed_faces,
             first_length=first_length,
             stride=self.stride,
         )

@@ -10,6 +10,8 @@ from numpy.random import Generator
 from shared.data.images import Augment
 from shared.ocr.line_image import resize
 
+FINE = 40  # pixels of an em, at least, at which a typeface is changed
+
 
 def compose_clear(ink: np.ndarray, rng: Generator) -> np.ndarray:
     """Dark ink on plain light paper with small margins: uint8 (H, W)."""
@@ -44,6 +46,31 @@ class Degrade:
         if rng.random() < 0.5:
             line = tilted(line, self.tilt, rng)
         return self.augment(scaled(line, self.height)[:, :, None], rng)[:, :, 0]
+
+
+def another_face(ink: np.ndarray, size: int, rng: Generator) -> np.ndarray:
+    """The line as a typeface of another slant, weight and outline would draw it; `size` is the em in pixels.
+
+    There are some two dozen Khmer typefaces to learn from, and a reader meets others.
+    """
+    ink = cv2.copyMakeBorder(ink, *[size // 4] * 4, cv2.BORDER_CONSTANT)
+    rows, columns = ink.shape
+    fine = max(1.0, FINE / size)
+    shape = round(columns * fine), round(rows * fine)
+    x, y = (np.arange(pixels, dtype=np.float32) / fine for pixels in shape)
+    slant = rng.uniform(-0.25, 0.25) * (rng.random() < 0.5)
+    reach = rng.uniform(0, 0.07) * size
+    cells = max(2, round(2.5 * rows / size)), max(2, round(2.5 * columns / size))
+    bends = rng.uniform(-reach, reach, (*cells, 2)).astype(np.float32)
+    moved = cv2.resize(bends, shape, interpolation=cv2.INTER_LINEAR)
+    moved[..., 0] += x + np.float32(slant) * (y - rows / 2)[:, None]
+    moved[..., 1] += y[:, None]
+    large = cv2.GaussianBlur(cv2.remap(ink, moved, None, cv2.INTER_LINEAR), (0, 0), fine * size / 40)
+    weight = rng.uniform(75, 145)
+    steps = ((np.arange(256) - weight) * 4 + 128).clip(0, 255).astype(np.uint8)
+    ink = cv2.resize(cv2.LUT(large, steps), (columns, rows), interpolation=cv2.INTER_AREA)
+    left, top, width, height = cv2.boundingRect(ink)
+    return ink[top : top + height, left : left + width]
 
 
 def pad(ink: np.ndarray, rng: Generator, low: float, high: float) -> np.ndarray:

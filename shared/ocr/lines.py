@@ -11,7 +11,7 @@ from shared.data.draws import SampleKey, keyed_generator
 from shared.errors import ImageError
 from shared.ocr.batch import STRIDE, frames_needed, sample
 from shared.ocr.charset import Charset
-from shared.ocr.degrade import Degrade, compose_clear
+from shared.ocr.degrade import Degrade, another_face, compose_clear
 from shared.ocr.fonts import Font, draw, load
 from shared.ocr.line_image import prepare
 from shared.ocr.normalise import fold
@@ -23,7 +23,7 @@ SIZES = (20, 26, 34, 46)
 class GeneratedLines:
     """Maps a SampleKey to a rendered line; `lengths` (characters) tell the sampler how wide lines will be.
 
-    `clear_share` of the lines are not degraded. In epoch e (0-based) no line is longer than
+    `clear_share` of the lines are not degraded, `changed_faces` of them are drawn as `another_face` would. In epoch e (0-based) no line is longer than
     `first_length` * (e + 1) characters: short lines first teach CTC where characters are.
     """
 
@@ -40,12 +40,14 @@ class GeneratedLines:
         height: int,
         max_length: int,
         clear_share: float = 0.3,
+        changed_faces: float = 0.0,
         first_length: int | None = None,
         stride: int = STRIDE,
     ) -> None:
         self.text, self.fonts, self.charset, self.degrade = text, fonts, charset, degrade
         self.purpose, self.seed, self.height = purpose, seed, height
-        self.clear_share, self.first_length, self.stride = clear_share, first_length, stride
+        self.clear_share, self.changed_faces = clear_share, changed_faces
+        self.first_length, self.stride = first_length, stride
         self.families = sorted({font.family for font in fonts})
         self.lengths = draw_lengths(keyed_generator(seed, f"{purpose}-lengths"), count, max_length)
 
@@ -88,6 +90,8 @@ class GeneratedLines:
         if ink.size and rng.random() < 0.5:  # faces narrower and wider than the fonts at hand
             width = max(8, round(ink.shape[1] * rng.uniform(0.8, 1.25)))
             ink = cv2.resize(ink, (width, ink.shape[0]), interpolation=cv2.INTER_LINEAR)
+        if ink.size and rng.random() < self.changed_faces:
+            ink = another_face(ink, size, rng)
         return ink
 
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from shared.data.draws import SampleKey, keyed_generator
 from shared.ocr.batch import STRIDE, WIDTH_STEP, by_width, frames_needed, pad_lines
-from shared.ocr.degrade import Degrade, compose_clear, pad, tilted
-from shared.ocr.fonts import open_font
+from shared.ocr.degrade import Degrade, another_face, compose_clear, pad, tilted
+from shared.ocr.fonts import draw, load, open_font
 from shared.ocr.lines import GeneratedLines
 from shared.ocr.normalise import fold
 from shared.ocr.text import LineText
@@ -105,6 +105,20 @@ def test_clear_lines_are_dark_on_light():
     ink[10:30, 20:80] = 255
     line = compose_clear(ink, keyed_generator(0, "test"))
     assert np.median(line) > 200 and line.min() < 80
+
+
+@pytest.mark.parametrize("size", [20, 46])
+def test_another_face_has_other_outlines_and_the_same_letters(size):
+    """The line is about as large as it was, and some faces are lighter, some bolder."""
+    ink = draw("កខគ", load(str(FONTS / "Siemreap_400Regular.ttf"), size))
+    weights = []
+    for index in range(40):
+        face = another_face(ink, size, keyed_generator(0, "test", index=index))
+        assert face.dtype == np.uint8 and not np.array_equal(face, ink)
+        assert all(abs(new - old) < size / 3 for new, old in zip(face.shape, ink.shape, strict=True))
+        assert min(face[0].max(), face[-1].max(), face[:, 0].max(), face[:, -1].max()) > 0
+        weights.append(face.sum() / ink.sum())
+    assert min(weights) < 0.9 < 1.1 < max(weights)
 
 
 def test_margins_can_cut_into_the_line():
