@@ -22,8 +22,8 @@ class GeneratedData:
     """Lines from `words` and `phrases` in the fonts below `fonts` and, if given, `extra_fonts`.
 
     Families named in `val_families` and the words kept for validation never appear in training. `count` lines are an
-    epoch, `val_count` are validated, always the same; `stride` is
-    the network's, in pixels of width a frame; `changed_faces` concerns training alone; see GeneratedLines and Degrade for the rest.
+    epoch, `val_count` are validated, always the same, in the typefaces as they are; `stride` is the network's, in
+    pixels of width a frame; see GeneratedLines and Degrade for the rest.
     `rendered` is GeneratedLines with the framework's `collate`.
     """
 
@@ -82,21 +82,20 @@ class GeneratedData:
 
     @cached_property
     def train(self) -> GeneratedLines:
-        return self._lines(self.count, "lines-train", self.seed, self.clear_share, self.changed_faces, self.first_length)
+        return self._lines(
+            self.count,
+            "lines-train",
+            seed=self.seed,
+            clear_share=self.clear_share,
+            changed_faces=self.changed_faces,
+            first_length=self.first_length,
+        )
 
     @cached_property
     def val(self) -> GeneratedLines:
-        return self._lines(self.val_count, "lines-val", 0, 0.5, 0.0, None)
+        return self._lines(self.val_count, "lines-val", seed=0, clear_share=0.5)
 
-    def _lines(
-        self,
-        count: int,
-        purpose: str,
-        seed: int,
-        clear_share: float,
-        changed_faces: float,
-        first_length: int | None,
-    ) -> GeneratedLines:
+    def _lines(self, count: int, purpose: str, **how: Any) -> GeneratedLines:
         validation = purpose == "lines-val"
         return self.rendered(
             count,
@@ -105,13 +104,10 @@ class GeneratedData:
             self.charset,
             self.degrade,
             purpose=purpose,
-            seed=seed,
             height=self.height,
             max_length=self.max_length,
-            clear_share=clear_share,
-            changed_faces=changed_faces,
-            first_length=first_length,
             stride=self.stride,
+            **how,
         )
 
     def model_arguments(self) -> dict[str, int]:

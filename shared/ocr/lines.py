@@ -23,8 +23,9 @@ SIZES = (20, 26, 34, 46)
 class GeneratedLines:
     """Maps a SampleKey to a rendered line; `lengths` (characters) tell the sampler how wide lines will be.
 
-    `clear_share` of the lines are not degraded, `changed_faces` of them are drawn as `another_face` would. In epoch e (0-based) no line is longer than
-    `first_length` * (e + 1) characters: short lines first teach CTC where characters are.
+    `clear_share` of the lines are not degraded; `changed_faces` of them are drawn as `another_face` would. In epoch e
+    (0-based) no line is longer than `first_length` * (e + 1) characters: short lines first teach CTC where characters
+    are.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class GeneratedLines:
         if ink.size and rng.random() < 0.5:  # faces narrower and wider than the fonts at hand
             width = max(8, round(ink.shape[1] * rng.uniform(0.8, 1.25)))
             ink = cv2.resize(ink, (width, ink.shape[0]), interpolation=cv2.INTER_LINEAR)
-        if ink.size and rng.random() < self.changed_faces:
+        if ink.size and self.changed_faces and rng.random() < self.changed_faces:
             ink = another_face(ink, size, rng)
         return ink
 

@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projects.khmer_ocr.data import GeneratedData
+from shared.cli import ROOT
 from shared.data.draws import SampleKey, keyed_generator
 from shared.ocr.batch import STRIDE, WIDTH_STEP, by_width, frames_needed, pad_lines
 from shared.ocr.degrade import Degrade, another_face, compose_clear, pad, tilted
@@ -119,6 +121,29 @@ def test_another_face_has_other_outlines_and_the_same_letters(size):
         assert min(face[0].max(), face[-1].max(), face[:, 0].max(), face[:, -1].max()) > 0
         weights.append(face.sum() / ink.sum())
     assert min(weights) < 0.9 < 1.1 < max(weights)
+
+
+def test_typefaces_are_changed_in_training_alone():
+    files = {"words": ROOT / "assets/words/khmer.txt.gz", "fonts": FONTS}
+    plain, changed = (
+        GeneratedData(
+            "khmer",
+            phrases="khmer",
+            val_families=["Busra"],
+            transforms={},
+            height=32,
+            count=8,
+            val_count=8,
+            changed_faces=share,
+            **{name: str(path) for name, path in files.items()},
+        )
+        for share in (0.0, 1.0)
+    )
+    for index in range(8):
+        key = SampleKey(0, index)
+        assert np.array_equal(plain.val[key]["image"], changed.val[key]["image"])
+        assert plain.train[key]["text"] == changed.train[key]["text"]
+        assert not np.array_equal(plain.train[key]["image"], changed.train[key]["image"])
 
 
 def test_margins_can_cut_into_the_line():
