@@ -49,9 +49,10 @@ class Degrade:
 
 
 def another_face(ink: np.ndarray, size: int, rng: Generator) -> np.ndarray:
-    """The line as a typeface of another slant, weight and outline would draw it; `size` is the em in pixels.
+    """The line as a typeface of another slant, weight and outline would draw it: uint8 (H', W'), `size` pixels an em.
 
-    There are some two dozen Khmer typefaces to learn from, and a reader meets others.
+    There are some two dozen Khmer typefaces to learn from, and a reader meets others. Hairlines can wear off; where all
+    of the ink does, the result is empty.
     """
     ink = cv2.copyMakeBorder(ink, *[size // 4] * 4, cv2.BORDER_CONSTANT)
     rows, columns = ink.shape
@@ -60,13 +61,14 @@ def another_face(ink: np.ndarray, size: int, rng: Generator) -> np.ndarray:
     x, y = (np.arange(pixels, dtype=np.float32) / fine for pixels in shape)
     slant = rng.uniform(-0.25, 0.25) * (rng.random() < 0.5)
     reach = rng.uniform(0, 0.07) * size
+    # Points 0.4 em apart, about a letter's width, are moved on their own: letters bend, lines stay lines.
     cells = max(2, round(2.5 * rows / size)), max(2, round(2.5 * columns / size))
     bends = rng.uniform(-reach, reach, (*cells, 2)).astype(np.float32)
     moved = cv2.resize(bends, shape, interpolation=cv2.INTER_LINEAR)
     moved[..., 0] += x + np.float32(slant) * (y - rows / 2)[:, None]
     moved[..., 1] += y[:, None]
     large = cv2.GaussianBlur(cv2.remap(ink, moved, None, cv2.INTER_LINEAR), (0, 0), fine * size / 40)
-    weight = rng.uniform(75, 145)
+    weight = rng.uniform(75, 145)  # the grey level at which a blurred stroke is cut: thick or thin
     steps = ((np.arange(256) - weight) * 4 + 128).clip(0, 255).astype(np.uint8)
     ink = cv2.resize(cv2.LUT(large, steps), (columns, rows), interpolation=cv2.INTER_AREA)
     left, top, width, height = cv2.boundingRect(ink)
