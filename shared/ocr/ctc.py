@@ -3,11 +3,12 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
-# What was read so far -> the probability of each class (classes,) to follow; NaN where the model has no opinion.
-LanguageModel = Callable[[tuple[int, ...]], np.ndarray]
+# What was read so far and a class -> the probability that it follows; NaN where the model has no opinion.
+LanguageModel = Callable[[tuple[int, ...], int], float]
 
 
 def greedy(logits: np.ndarray, blank: int = 0) -> tuple[list[int], float]:
@@ -33,7 +34,7 @@ def beam_search(
     logits: np.ndarray,
     width: int = 8,
     language: LanguageModel | None = None,
-    weight: float = 0.45,
+    weight: float = 0.5,
     reward: float = 1.3,
     blank: int = 0,
     threshold: float = 1e-3,
@@ -45,14 +46,10 @@ def beam_search(
     as far as they are likelier than `threshold`.
     """
     beams = {(): (1.0, 0.0)}  # prefix: its probability if the last frame is blank, and if it is not
-    opinions: dict[tuple[int, ...], np.ndarray] = {}
 
+    @cache
     def bonus(prefix: tuple[int, ...], c: int) -> float:
-        if language is None:
-            return 1.0
-        if prefix not in opinions:
-            opinions[prefix] = language(prefix)
-        p = float(opinions[prefix][c])
+        p = language(prefix, c) if language else math.nan
         return 1.0 if math.isnan(p) else earned * p**weight
 
     earned = math.exp(reward)

@@ -1,8 +1,10 @@
 """Which letter may follow which: a language model of the shipped words, and the search that asks it."""
 
+import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +14,8 @@ from shared.ocr.charset import BLANK, Charset, is_of
 from shared.ocr.text import read_words
 
 ORDER = 6  # letters that a prediction looks at, its own included
-GAP_SHARE = 0.3  # of the words, that stand apart from the next
-CACHED = 20_000  # contexts, a kilobyte each
+CACHED = 20_000  # contexts, a kilobyte each, and as many words
+END = BLANK  # of a word, and what stands before the next: no text holds a blank
 LETTERS = {"Lo", "Mn", "Mc"}  # Unicode's categories of letters without case, and of the marks on them
 
 Decode = Callable[[np.ndarray], tuple[list[int], float]]
@@ -33,11 +35,13 @@ def decoder(charset: Charset, beam: int) -> Decode:
 
 
 class LetterModel:
-    """p(letter | the ORDER - 1 characters before it) by Witten and Bell's method C (1991), each order with the next
-    shorter one.
+    """p(letter | the letters before it) in a script that sets words side by side: where words begin, it sums over.
 
-    Khmer and Thai set words side by side: all words are counted as one text, in a random but fixed order, with a gap
-    here and there. Of digits, marks and Latin it says nothing; to it they are gaps.
+    In a word it counts what follows the ORDER - 1 letters before, or all since the word's beginning; the word's end
+    counts as well. Each order goes with the next shorter one by Witten and Bell's method C (1991). How long the word is
+    by now is the forward probability of a hidden Markov model (Rabiner 1989, section III.A).
+
+    Digits, marks and Latin are as likely as that a word ends there; behind another of them it says nothing.
     """
 
     def __init__(self, words: Sequence[str], charset: Charset, order: int = ORDER) -> None:
@@ -46,42 +50,73 @@ class LetterModel:
         for index, character in enumerate(charset.characters, start=1):
             kind = unicodedata.category(character)
             self.letter[index] = kind in LETTERS and is_of(character, charset.script)
-        text = self.running_text([charset.encode(word) for word in words if not charset.missing(word)])
-        self.grams = [Grams(text, size, self.classes) for size in range(1, order + 1)]
-        self.distribution = lru_cache(CACHED)(self.distribution)
-
-    def running_text(self, words: Sequence[Sequence[int]]) -> np.ndarray:
-        """All words once; BLANK, which no text holds, stands for a gap."""
-        rng = np.random.default_rng(0)
-        text = [BLANK] * self.order  # long enough to count in, even if the charset spells no word
-        for index in rng.permutation(len(words)):
-            text += words[index]
-            if rng.random() < GAP_SHARE:
-                text.append(BLANK)
+        text = [END] * order  # long enough to count in, even if the charset spells no word
+        for word in words:
+            if not charset.missing(word):
+                text += [*charset.encode(word), END]
         found = np.array(text, np.int64)
-        return np.where(self.letter[found], found, BLANK)
+        found = np.where(self.letter[found], found, END)
+        self.grams = [Grams(found, size, self.classes) for size in range(1, order + 1)]
+        self.distribution = lru_cache(CACHED)(self.distribution)
+        self.word = lru_cache(CACHED)(self.word)
 
-    def __call__(self, prefix: tuple[int, ...]) -> np.ndarray:
-        """Probabilities (classes,) of the letters that may follow; NaN for all that is no letter."""
-        context: tuple[int, ...] = ()
-        for index in reversed(prefix):
-            if len(context) == self.order - 1 or not self.letter[index]:
-                break
-            context = (index, *context)
-        if len(context) < self.order - 1:
-            context = (BLANK, *context)
-        return self.distribution(context)
+    def __call__(self, prefix: tuple[int, ...], c: int) -> float:
+        """p of `c` behind `prefix`, or NaN where it says nothing.
+
+        To be asked for a prefix after the shorter ones, as a search does: every word goes on from the one before.
+        """
+        begin = len(prefix)
+        while begin and self.letter[prefix[begin - 1]]:
+            begin -= 1
+        if begin < len(prefix):
+            word = self.word(prefix[begin:])
+            return sum(self.ways(word, c)) if self.letter[c] else word.end
+        return self.distribution((END,)).item(c) if self.letter[c] else math.nan
+
+    def word(self, letters: tuple[int, ...]) -> "Word":
+        """What is known of the last word in a run of letters."""
+        ways = (
+            self.ways(self.word(letters[:-1]), letters[-1])
+            if len(letters) > 1
+            else [1.0] + [0.0] * (self.order - 1)
+        )
+        total = sum(ways)
+        *lengths, longest, longer = (p / total for p in ways)
+        lengths.append(longest + longer)
+        rows = [
+            self.distribution((END, *letters[-length:])[1 - self.order :]) for length in range(1, self.order)
+        ]
+        return Word(lengths, rows, sum(p * row.item(END) for p, row in zip(lengths, rows, strict=True)))
+
+    def ways(self, word: "Word", letter: int) -> list[float]:
+        """p of the letter as the next word's first, and behind 1, 2, ... letters of this word: ORDER of them."""
+        longer = [p * row.item(letter) for p, row in zip(word.lengths, word.rows, strict=True)]
+        return [word.end * self.distribution((END,)).item(letter), *longer]
 
     def distribution(self, context: tuple[int, ...]) -> np.ndarray:
-        p = np.full(self.classes, 1 / (self.letter.sum() + 1))
-        for size in range(len(context) + 1):
-            followers, counts = self.grams[size].after(context[len(context) - size :])
-            total = counts.sum() + len(counts)
-            if not total:
-                break
-            p *= len(counts) / total
-            p[followers] += counts / total
-        return np.where(self.letter, p, np.nan)
+        """p (classes,) of what follows the letters in a word, or all of the word after an END."""
+        if context:
+            shorter = self.distribution(context[1:])
+        else:
+            shorter = (self.letter | (np.arange(self.classes) == END)) / (self.letter.sum() + 1)
+        followers, counts = self.grams[len(context)].after(context)
+        if not len(counts):
+            return shorter
+        total = counts.sum() + len(counts)
+        p = shorter * (len(counts) / total)
+        p[followers] += counts / total
+        if context == (END,):  # a word has a letter at least
+            p[END] = 0
+            p /= p.sum()
+        return p
+
+
+class Word(NamedTuple):
+    """A word that may still go on."""
+
+    lengths: list[float]  # p that it has 1, 2, ... ORDER - 1 letters by now; the last: that many or more
+    rows: list[np.ndarray]  # for each of them: what follows, (classes,)
+    end: float  # p that it ends here
 
 
 class Grams:

@@ -1,15 +1,16 @@
 """The language model of letters, counted by hand and on the shipped words."""
 
+import itertools
 from importlib import import_module
 
 import numpy as np
 import pytest
 
 from shared.cli import ROOT
-from shared.ocr import ctc, language
+from shared.ocr import ctc
 from shared.ocr import predict as prediction
 from shared.ocr.charset import Charset
-from shared.ocr.language import LetterModel, decoder
+from shared.ocr.language import END, LetterModel, decoder
 from shared.ocr.text import read_words
 
 LETTERS = Charset("កខគ 1a", "khmer")
@@ -27,47 +28,101 @@ def model(script):
     return LetterModel(words, script)
 
 
-def test_witten_and_bell_by_hand(monkeypatch):
-    monkeypatch.setattr(language, "GAP_SHARE", 1.0)
+def opinions(model: LetterModel, prefix: tuple[int, ...]) -> np.ndarray:
+    """Of every class of the charset, 0 being the blank."""
+    return np.array([model(prefix, c) for c in range(model.classes)])
+
+
+def test_witten_and_bell_by_hand():
     model = LetterModel(["កខ", "កខ", "កគ"], LETTERS, order=2)
-    # of 11 characters (5 of them gaps), 3 are KA, 2 KHA, 1 KO: four kinds in all, and an even 1/4 before
-    alone = np.array([3, 2, 1]) / 15 + 4 / 15 / 4
-    assert model((KHA, KO)) == pytest.approx(expected(model, KO, alone), nan_ok=True)
+    # 3 KA, 2 KHA, 1 KO and 5 ends of words (two before the first): 11 of four kinds, and an even 1/4 before them
+    alone = {KA: 4 / 15, KHA: 3 / 15, KO: 2 / 15, END: 6 / 15}
     # behind KA: KHA twice, KO once
-    behind = np.array([0, 2, 1]) / 5 + 2 / 5 * alone
-    assert model((KA,))[[KA, KHA, KO]] == pytest.approx(behind)
+    behind = {c: p * 2 / 5 + {KHA: 2 / 5, KO: 1 / 5}.get(c, 0) for c, p in alone.items()}
+    assert model.distribution((KA,))[[*behind]] == pytest.approx([*behind.values()])
+    # a word begins with KA in 3 cases of 3, but never with its end
+    first = model.distribution((END,))
+    assert (
+        first[END] == 0 and first.sum() == pytest.approx(1) and first[KA] > 0.5 > first[KHA] > first[KO] > 0
+    )
+    # KHA may go on in the word or begin the next, behind an end that nobody sees
+    assert model((KA,), KHA) == pytest.approx(behind[KHA] + behind[END] * first[KHA])
 
 
-def expected(model: LetterModel, last: int, alone: np.ndarray) -> np.ndarray:
-    """KO is always followed by a gap: what is left for letters is what they have alone."""
-    found = np.full(len(LETTERS), np.nan)
-    found[[KA, KHA, KO]] = alone * 1 / 2
-    return found
+WORDS = ["កខគ", "គក", "កកខ", "ខគកខ", "ក"]
 
 
-def test_of_what_is_no_letter_it_says_nothing_and_counts_it_as_a_gap():
-    model = LetterModel(["កខ", "គ1គ", "aក"], LETTERS)
-    assert np.isnan(model(())[[0, SPACE, ONE, LATIN]]).all() and (model(())[[KA, KHA, KO]] > 0).all()
+def spelled(model: LetterModel, letters: tuple[int, ...]) -> float:
+    """p of a run of letters over all the ways to part it into words, of which the last may go on."""
+    total = 0.0
+    for ends in itertools.product([False, True], repeat=len(letters) - 1):
+        p, word = 1.0, (END,)
+        for letter, ended in zip(letters, (*ends, False), strict=True):
+            p *= model.distribution(word[1 - model.order :])[letter]
+            word += (letter,)
+            if ended:
+                p *= model.distribution(word[1 - model.order :])[END]
+                word = (END,)
+        total += p
+    return total
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 6])
+def test_where_words_begin_is_summed_over(order):
+    model = LetterModel(WORDS, LETTERS, order)
+    draw = np.random.default_rng(0)
+    for size in (1, 2, 3, 5, 8):
+        letters = tuple(draw.integers(KA, KO + 1, size).tolist())
+        for c in (KA, KHA, KO):
+            assert model(letters, c) == pytest.approx(spelled(model, (*letters, c)) / spelled(model, letters))
+
+
+def test_digits_marks_and_latin_are_as_likely_as_that_a_word_ends():
+    model = LetterModel(WORDS, LETTERS)
+    p = opinions(model, (KA, KHA))
+    assert p[SPACE] == p[ONE] == p[LATIN]
+    assert p[[KA, KHA, KO]].sum() == pytest.approx(1)  # an end that nobody sees included
+    assert opinions(model, (KA, KHA, KO))[ONE] > opinions(model, (KO, KHA))[ONE] > 0
+
+
+def test_behind_what_is_no_letter_it_says_nothing_but_of_letters():
+    model = LetterModel(WORDS, LETTERS)
     for foreign in (SPACE, ONE, LATIN):
-        assert np.array_equal(model((KHA, foreign, KA)), model((KA,)), equal_nan=True)
+        assert np.isnan(opinions(model, (KHA, foreign))[[SPACE, ONE, LATIN]]).all()
+        assert opinions(model, (KHA, foreign)) == pytest.approx(opinions(model, ()), nan_ok=True)
+        assert opinions(model, (KHA, foreign, KA)) == pytest.approx(opinions(model, (KA,)))
 
 
 def test_a_charset_that_spells_no_word_has_no_preference():
-    p = LetterModel(["ឃ"], LETTERS)((KA,))
-    assert p[KA] == p[KHA] == p[KO] > 0
+    p = opinions(LetterModel(["ឃ"], LETTERS), (KA,))
+    assert p[KA] == pytest.approx(p[KHA]) == p[KO] > 0
 
 
-def test_a_digit_inside_a_word_is_a_gap_and_another_scripts_letter_no_letter():
+def test_a_digit_inside_a_word_ends_it_and_another_scripts_letter_is_no_letter():
     model = LetterModel(["កខ1គ"], Charset("កខគ1ก", "khmer"))
-    assert model((4,))[KO] > model((4,))[KHA] and np.isnan(model(())[5])
+    assert model((4,), KO) > model((4,), KHA) and np.isnan(model((), 5))
 
 
-def test_probabilities_of_letters_sum_to_less_than_one(script, model):
+def test_a_word_of_the_list_is_likelier_whole_than_cut_short(script, model):
+    """Behind a whole word a space may well stand; one letter earlier, less so."""
+    words = [
+        w for w in read_words(ROOT / "assets/words" / f"{script.script}.txt.gz", False)[::400] if len(w) > 3
+    ]
+    space = script.encode(" ")[0]
+    won = [
+        model(tuple(script.encode(word)), space) > model(tuple(script.encode(word[:-1])), space)
+        for word in words
+        if not script.missing(word)
+    ]
+    assert len(won) > 50 and np.mean(won) > 0.85
+
+
+def test_probabilities_of_letters_sum_to_one(script, model):
     draw = np.random.default_rng(0)
     for _ in range(50):
         prefix = tuple(draw.integers(1, len(script), draw.integers(0, 9)).tolist())
-        p = model(prefix)
-        assert (p[model.letter] > 0).all() and 0.05 < p[model.letter].sum() <= 1 + 1e-9
+        p = opinions(model, prefix)[model.letter]
+        assert (p > 0).all() and p.sum() == pytest.approx(1)
 
 
 def test_words_kept_for_validation_are_likelier_than_their_letters_shuffled(script, model):
@@ -82,7 +137,7 @@ def test_words_kept_for_validation_are_likelier_than_their_letters_shuffled(scri
 
 
 def surprise(model: LetterModel, classes: list[int]) -> float:
-    return -sum(np.log(np.nan_to_num(model(tuple(classes[:i]))[c], nan=1.0)) for i, c in enumerate(classes))
+    return -sum(np.log(np.nan_to_num(model(tuple(classes[:i]), c), nan=1.0)) for i, c in enumerate(classes))
 
 
 def test_the_search_mends_an_unclear_letter_and_keeps_digits(script):
