@@ -11,6 +11,7 @@ import numpy as np
 from shared.cli import ROOT
 from shared.ocr import ctc
 from shared.ocr.charset import BLANK, Charset, is_of
+from shared.ocr.normalise import fold
 from shared.ocr.text import read_words
 
 ORDER = 6  # letters that a prediction looks at, its own included
@@ -30,7 +31,10 @@ def decoder(charset: Charset, beam: int) -> Decode:
     path = ROOT / "assets" / "words" / f"{charset.script}.txt.gz"
     if beam == 1 or not path.exists():
         return ctc.greedy
-    model = LetterModel(read_words(path, validation=False), charset)
+    words = {
+        fold(word, charset.script) for word in read_words(path, validation=False)
+    }  # as labels are spelled
+    model = LetterModel(sorted(words), charset)
     return lambda logits: (ctc.beam_search(logits, beam, model), ctc.greedy(logits)[1])
 
 

@@ -7,6 +7,7 @@ BASE ROBAT? (COENG CONSONANT)* SHIFTER? VOWEL* SIGN*, coeng RO last among the su
 
 import re
 import unicodedata
+from functools import lru_cache
 
 INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
 COENG, RO, ROBAT = "\u17d2", "\u179a", "\u17cc"
@@ -43,6 +44,7 @@ def khmer(text: str) -> str:
     return KHMER_CLUSTER.sub(lambda found: found[1] + khmer_marks(found[1], found[2]), text)
 
 
+@lru_cache(5000)  # few syllables, often
 def khmer_marks(base: str, marks: str) -> str:
     """The marks of one syllable in canonical order, split vowels in one piece."""
     before = None

@@ -18,7 +18,8 @@ VAL_SHARE = 20  # one word in so many is kept for validation
 def read_words(path: str | Path, validation: bool) -> list[str]:
     """Words of a gzip file, one a line: those kept for validation, or all the others.
 
-    Which they are follows from the word alone, so that no edit of the list can leak one into training.
+    Which they are follows from the word alone, so that no edit of the list can leak one into training. Another spelling
+    of it is another word: a list should hold one of each.
     """
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from shared.cli import ROOT
-from shared.ocr import ctc
+from shared.ocr import ctc, language
 from shared.ocr import predict as prediction
 from shared.ocr.charset import Charset
 from shared.ocr.language import END, LetterModel, decoder
@@ -152,6 +152,17 @@ def test_the_search_mends_an_unclear_letter_and_keeps_digits(script):
     best, search = (script.decode(decoder(script, beam)(scores)[0]) for beam in (1, 8))
     assert best != text and search == text
     assert decoder(script, 8)(scores)[1] == decoder(script, 1)(scores)[1]
+
+
+def test_words_are_counted_as_labels_are_spelled(monkeypatch):
+    """Coeng DA looks like coeng TA: no label has it, so that no network reads it."""
+    model = []
+    monkeypatch.setattr(
+        language, "LetterModel", lambda words, charset: model.append(LetterModel(words, charset))
+    )
+    khmer = Charset.load("khmer")
+    decoder(khmer, 8)
+    assert model[0](tuple(khmer.encode("កណ្")), khmer.encode("ត")[0]) > 0.8
 
 
 def test_a_script_without_shipped_words_is_read_by_the_best_path():

@@ -17,6 +17,15 @@ def test_validation_words_are_never_trained_on():
         assert len(train | val) == len(set(file.read().split("\n")) - {""})
 
 
+@pytest.mark.parametrize("script", ["khmer", "thai"])
+def test_no_word_of_training_looks_like_one_of_validation(script):
+    train, val = (
+        {fold(word, script) for word in read_words(WORDS.with_name(f"{script}.txt.gz"), validation)}
+        for validation in (False, True)
+    )
+    assert len(train) > 50_000 and not train & val
+
+
 def test_lines_are_kept_short_and_inside_the_charset(khmer):
     text = LineText(read_words(WORDS, False), "khmer", phrase_share=0.0)
     longest = max(map(len, text.words))
