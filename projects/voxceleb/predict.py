@@ -5,7 +5,8 @@
   python projects/voxceleb/predict.py embed A.wav [B.wav ...] checkpoint=PATH [out=FILE.npz]
 
 Prints one JSON object. Enrolled voices lie in speakers=FOLDER (default data/voxceleb_speakers); `threshold=NUMBER`
-decides in place of the checkpoint's, which is that of its equal error rate; further key=value override its config.
+decides in place of the checkpoint's, which is that of its equal error rate, and where it has none (a published network,
+eval.mode=crops10, AS-Norm) verify needs it; further key=value override its config.
 """
 
 import json

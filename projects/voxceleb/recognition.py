@@ -17,6 +17,7 @@ from projects.voxceleb.weights import embedder_state
 from shared.cli import ROOT
 from shared.errors import UserError
 from shared.evaluation import configure
+from shared.resume import KEY
 from shared.scoring import load
 
 OWN = ("checkpoint", "out", "speakers", "threshold")
@@ -24,10 +25,10 @@ OWN = ("checkpoint", "out", "speakers", "threshold")
 
 @dataclass
 class Recogniser:
-    """A network, its decision threshold on the cosine, and the folder of enrolled voices."""
+    """A network, its decision threshold on the cosine if it has one, and the folder of enrolled voices."""
 
     network: nn.Module
-    threshold: float
+    threshold: float | None
     speakers: Path
 
     @torch.no_grad()
@@ -52,6 +53,12 @@ class Recogniser:
 
     def verify(self, first: str, second: str) -> dict[str, Any]:
         """Whether two recordings, or an enrolled name and a recording, are of one speaker."""
+        if self.threshold is None:
+            raise UserError(
+                "the checkpoint has no threshold on the cosine: it was not validated, or by other scores",
+                "threshold",
+                "give threshold=NUMBER, or a checkpoint validated with eval.mode=whole eval.as_norm=0",
+            )
         score = float(self.voice(first) @ self.voice(second))
         return {"score": score, "threshold": self.threshold, "same_speaker": score >= self.threshold}
 
@@ -96,9 +103,8 @@ def open_checkpoint(own: dict[str, str], overrides: list[str]) -> Recogniser:
         raise UserError(
             str(error).splitlines()[-1].strip(), "checkpoint", "give the model=... it was made with"
         ) from error
-    stored = float(checkpoint["state_dict"].get("threshold", 0.0))
     try:
-        threshold = float(own.get("threshold", stored))
+        threshold = float(own["threshold"]) if "threshold" in own else stored_threshold(checkpoint)
     except ValueError:
         raise UserError(
             f"{own['threshold']!r} is no number", "threshold", "give a cosine from -1 to 1"
@@ -106,6 +112,14 @@ def open_checkpoint(own: dict[str, str], overrides: list[str]) -> Recogniser:
     return Recogniser(
         network, threshold, Path(own.get("speakers", ROOT / "data" / "voxceleb_speakers")).expanduser()
     )
+
+
+def stored_threshold(checkpoint: dict[str, Any]) -> float | None:
+    """The cosine at the last equal error rate; None before the first validation, or where it scored otherwise."""
+    threshold = float(checkpoint["state_dict"].get("threshold", 0.0))  # 0 until the first validation
+    scored_by = checkpoint.get(KEY, {}).get("config", {}).get("eval", {})
+    plain = scored_by.get("mode", "whole") == "whole" and not scored_by.get("as_norm")
+    return threshold if threshold and plain else None
 
 
 def write_embeddings(found: dict[str, Tensor], out: str | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from projects.voxceleb.predict import main as predict
 from projects.voxceleb.task import SpeakerVerification
 from projects.voxceleb.utterances import SpeakerTuples
 from shared.cli import evaluate, train, words
+from shared.resume import KEY
 from tests.conftest import rows
 
 SMALL = [
@@ -95,6 +96,34 @@ def test_a_run_logs_what_matters_and_its_checkpoint_evaluates_and_predicts(run, 
     for wrong in (["verify", "gone.wav", files[0]], ["enroll", "a/b", files[0]], ["verify", files[0]]):
         outcome = say(command, *wrong, checkpoint, voices)
         assert outcome.code == 2 and outcome.err.startswith("error: ")
+
+
+def test_verify_asks_for_a_threshold_where_none_on_the_cosine_is_stored(run, command, speech, tmp_path):
+    last = run("trainer.max_epochs=1").run_dir / "checkpoints" / "last.ckpt"
+    files = [str(path) for path in sorted((speech / "val").rglob("*.wav"))[:2]]
+    content, path = torch.load(last, weights_only=True), tmp_path / "other.ckpt"
+    state, own = content["state_dict"], content[KEY]
+
+    def scored_by(**settings):
+        config = own["config"] | {"eval": own["config"]["eval"] | settings}
+        return content | {KEY: own | {"config": config}}
+
+    prefix = "model.embedder."
+    others = {
+        "before the first validation": content | {"state_dict": state | {"threshold": torch.zeros(())}},
+        "crops10": scored_by(mode="crops10"),
+        "as_norm": scored_by(as_norm=5),
+        "published": {
+            name.replace(prefix, "__S__."): each for name, each in state.items() if name.startswith(prefix)
+        },
+    }
+    for name, other in others.items():
+        torch.save(other, path)
+        settings = [f"checkpoint={path}", *(SMALL[:4] if name == "published" else [])]
+        refused = say(command, "verify", *files, *settings)
+        assert refused.code == 2 and "(threshold): give threshold=NUMBER" in refused.err, name
+        assert say(command, "verify", *files, *settings, "threshold=0.5")["threshold"] == 0.5, name
+        assert "embeddings" in say(command, "embed", files[0], *settings), name
 
 
 def test_a_batch_beyond_the_speakers_is_capped_and_said(run):
