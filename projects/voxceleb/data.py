@@ -12,10 +12,10 @@ from torch import Tensor
 
 from projects.voxceleb.audio import read_wave
 from projects.voxceleb.mels import MelCache
-from projects.voxceleb.trials import Trials, read_trials, subset
+from projects.voxceleb.trials import Trials, owners, read_trials, subset
 from projects.voxceleb.utterances import Augment, SpeakerTuples, TrialUtterances
 from shared.data.draws import keyed_generator
-from shared.data.shards import are_shards, sample_paths
+from shared.data.shards import are_shards, packed_name, sample_paths
 from shared.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,6 @@ class SpeakerData:
         if self.generate is not None:
             self.generate(self.root)
         _ = self.train, self.val
-        log.info("speakers     %d to train on, none of them in the trials", self.num_speakers)
 
     @cached_property
     def trials(self) -> Trials:
@@ -83,11 +82,11 @@ class SpeakerData:
     def files(self) -> tuple[list[str], list[str]]:
         """Paths and speakers of all training utterances."""
         found = self.listed() if self.train_list else scan(self.train_folder)
-        held_out = {name.split("/")[0] for name in read_trials(self.trial_list).utterances}
+        held_out = self.in_trials(found)
         names = np.array(sorted({speaker for _, speaker in found} - held_out))
         if not len(names):
             raise UserError(
-                "no speakers to train on",
+                "no speakers to train on" + f": all {len(held_out)} are in the trials" * bool(held_out),
                 "data.train",
                 f"put folders <speaker>/<video>/*.wav into {self.train_folder}",
             )
@@ -95,9 +94,18 @@ class SpeakerData:
             if self.speakers > len(names):
                 raise UserError(f"only {len(names)} speakers", "data.speakers", f"choose 2 to {len(names)}")
             names = keyed_generator(self.seed, "mini").permutation(names)[: self.speakers]
+        log.info("speakers     %d to train on; %d left out, who are in the trials", len(names), len(held_out))
         kept = set(names.tolist())
         rows = [row for row in found if row[1] in kept]
         return [path for path, _ in rows], [speaker for _, speaker in rows]
+
+    def in_trials(self, found: list[tuple[str, str]]) -> set[str]:
+        """Who of these speakers is in the trial list, `max_test_pairs` or not: by name, or by where the files lie."""
+        names = read_trials(self.trial_list).utterances
+        packed = not self.train_list and are_shards(str(self.train_folder))
+        files = [(str(self.root / packed_name(path)) if packed else path, speaker) for path, speaker in found]
+        named = {speaker for _, speaker in found} & {name.split("/")[0] for name in names}
+        return named | owners(files, [str(self.val_folder / name) for name in names], self.train_folder)
 
     def listed(self) -> list[tuple[str, str]]:
         """Paths and speakers of a file with lines `speaker path`, as clovaai's train_list.txt."""

@@ -1,5 +1,7 @@
 """Trials: pairs of utterances and whether one speaker said both; lists of them, read, drawn and cut."""
 
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +35,30 @@ def read_trials(path: Path) -> Trials:
     index = {name: number for number, name in enumerate(names)}
     pairs = np.array([[index[row[1]], index[row[2]]] for row in rows])
     return Trials(names, pairs, target)
+
+
+def owners(files: list[tuple[str, str]], wanted: list[str], top: Path) -> set[str]:
+    """Speakers of `files` (path, speaker) who own a wanted path, or alone own the nearest folder around it below `top`.
+
+    One speaker's names may differ between lists, places do not. Links to folders are followed, links to files are not.
+    """
+    real = lru_cache(maxsize=None)(os.path.realpath)  # a million files lie in far fewer folders
+
+    def place(path: str) -> tuple[str, str]:
+        folder, name = os.path.split(path)
+        return real(folder), name
+
+    places = {place(path) for path in wanted}
+    found = {speaker for path, speaker in files if place(path) in places}
+    common = {Path(real(top)), *Path(real(top)).parents}
+    around: dict[Path, set[str]] = {}
+    for folder, speaker in {(place(path)[0], speaker) for path, speaker in files}:
+        for each in {Path(folder), *Path(folder).parents} - common:
+            around.setdefault(each, set()).add(speaker)
+    for folder in {Path(folder) for folder, _ in places}:
+        nearest = next((around[each] for each in (folder, *folder.parents) if each in around), set())
+        found |= nearest if len(nearest) == 1 else set()
+    return found
 
 
 def write_trials(path: Path, trials: Trials) -> None:

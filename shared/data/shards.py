@@ -79,6 +79,12 @@ def sample_paths(folder: Path) -> list[tuple[str, str]]:
     return [(f"{folder}{MARK}{row}", shards.text(row)) for row in range(len(shards))]
 
 
+def packed_name(path: str) -> str:
+    """The file, below the root of its data set, that the sample under such a path was packed from."""
+    folder, _, row = path.partition(MARK)
+    return open_shards(folder).index.name(int(row))
+
+
 def open_sample(path: str) -> BinaryIO:
     """A file, or a sample under the path that `sample_paths` gave it."""
     folder, mark, row = path.partition(MARK)

@@ -124,7 +124,7 @@ def test_a_bad_trial_file_ends_the_run(copied):
 
 def test_one_folder_for_both_keeps_the_trials_speakers_out_and_mini_draws_some(copied):
     data = make(copied, train="val")
-    with pytest.raises(UserError, match="no speakers to train on"):
+    with pytest.raises(UserError, match="no speakers to train on: all 4 are in the trials"):
         data.prepare()
     shutil.copytree(copied / "train", copied / "val", dirs_exist_ok=True)
     assert make(copied, train="val").num_speakers == 6
@@ -147,6 +147,47 @@ def test_a_train_list_replaces_the_scan(copied):
     (copied / "train_list.txt").write_text("only_one_word")
     with pytest.raises(UserError, match=r"data\.train_list"):
         make(copied, train_list="train_list.txt").prepare()
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Speakers a to d with three videos each, under `wav`."""
+    for path in (f"wav/{speaker}/{video}/0.wav" for speaker in "abcd" for video in "uvw"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        write_wave(tmp_path / path, np.ones(4000))
+    (tmp_path / "link").symlink_to("wav")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "val, prefix", [("wav", ""), (".", "wav/"), ("link", ""), (".", "link/"), ("wav/d", "../")]
+)
+def test_speakers_of_the_trials_are_left_out_wherever_their_paths_begin(corpus, caplog, val, prefix):
+    (corpus / "t.txt").write_text(
+        f"1 {prefix}a/u/0.wav {prefix}a/v/0.wav\n0 {prefix}a/u/0.wav {prefix}b/u/0.wav"
+    )
+    data = SpeakerData(str(corpus), "wav", val, "t.txt")
+    with caplog.at_level(logging.INFO):
+        assert {Path(path).parts[-3] for path in data.train.paths} == {"c", "d"}
+    assert "2 to train on; 2 left out" in caplog.text
+
+
+def test_a_train_list_with_labels_of_its_own_keeps_the_trials_speakers_out(corpus):
+    (corpus / "t.txt").write_text("1 a/u/0.wav a/v/0.wav\n0 a/u/0.wav b/u/0.wav")
+    rows = ["s0 a/u/0.wav", "s1 b/v/0.wav", "s1 b/w/0.wav", "s2 c/u/0.wav", "s3 d/u/0.wav"]  # b: other videos
+    for train, prefix in (("wav", ""), (".", "wav/")):
+        (corpus / "list.txt").write_text("\n".join(rows).replace(" ", f" {prefix}"))
+        data = SpeakerData(str(corpus), train, "wav", "t.txt", train_list="list.txt")
+        assert {Path(path).parts[-3] for path in data.train.paths} == {"c", "d"}
+
+
+def test_of_a_folder_that_speakers_share_only_the_owners_of_trial_files_are_left_out(corpus):
+    for name in "xyz":
+        write_wave(corpus / "wav" / f"{name}.wav", np.ones(4000))
+    (corpus / "t.txt").write_text("1 x.wav gone.wav\n0 x.wav d/u/1.wav")
+    (corpus / "list.txt").write_text("sx x.wav\nsy y.wav\nsz z.wav\nsd d/u/0.wav")
+    data = SpeakerData(str(corpus), "wav", "wav", "t.txt", train_list="list.txt")
+    assert {Path(path).stem for path in data.train.paths} == {"y", "z"}
 
 
 @pytest.mark.parametrize(
