@@ -59,6 +59,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     lightning.seed_everything(cfg.seed, verbose=False)
     data = build(cfg.data, "data")
     data.prepare()
+    most = getattr(data, "largest_batch", None)  # looks at the training data before the run folder is touched
     model = prepare_model(build(cfg.model, "model")(**data.model_arguments()), cfg.hardware)
     if not folder.mute:
         resume.make_room(start, folder)
@@ -71,7 +72,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     device = trainer.strategy.root_device
     limit_memory(device, cfg.hardware.memory_fraction)
     log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
-    batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
+    batching = build_batching(cfg, trainer.world_size, most)
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
         peak=cfg.optimizer.lr,

@@ -69,10 +69,10 @@ class SpeakerData:
         }
 
     def prepare(self) -> None:
-        """Write the embedded data set where it is missing, and check the folders."""
+        """Write the embedded data set where it is missing, and check the trials: scoring them needs no `train`."""
         if self.generate is not None:
             self.generate(self.root)
-        _ = self.train, self.val
+        _ = self.val
 
     @cached_property
     def trials(self) -> Trials:

@@ -24,25 +24,30 @@ class SpeakerVerification(Task):
 
     `train/acc` is the accuracy of the cosines without the margin, `train/margin_acc` with it, `train/eer` that of
     all pairs within a (micro) batch. The margin grows over `margin_warmup_epochs`. The threshold of the last equal
-    error rate is a buffer, `threshold`, and so in every checkpoint.
+    error rate is a buffer, `threshold`, and so in every checkpoint. Without a `loss` it only scores trials, and the
+    data need no training speakers.
     """
 
     def __init__(
         self,
         model: nn.Module,
         data: Any,
-        loss: Callable[..., nn.Module],
+        loss: Callable[..., nn.Module] | None,
         eval: Protocol,
         margin_warmup_epochs: float = 0.0,
     ) -> None:
-        head = loss(embedding=model.embedding, speakers=data.num_speakers)
-        super().__init__(nn.ModuleDict({"embedder": model, "head": head}))
-        if data.n_per_speaker < head.min_utterances:
-            raise UserError(
-                f"{type(head).__name__} compares utterances of one speaker",
-                "data.n_per_speaker",
-                f"set {head.min_utterances} or more",
-            )
+        parts = {"embedder": model}
+        if loss is not None:
+            parts["head"] = head = loss(embedding=model.embedding, speakers=data.num_speakers)
+            if data.n_per_speaker < head.min_utterances:
+                raise UserError(
+                    f"{type(head).__name__} compares utterances of one speaker",
+                    "data.n_per_speaker",
+                    f"set {head.min_utterances} or more",
+                )
+        super().__init__(nn.ModuleDict(parts))
+        if eval.as_norm:
+            _ = data.train  # the cohort: if there is none, say so before all is embedded
         self.data, self.protocol, self.margin_warmup_epochs = data, eval, margin_warmup_epochs
         self.register_buffer("threshold", torch.zeros(()))
         self.embedded: list[tuple[Tensor, Tensor]] = []
@@ -146,9 +151,14 @@ class SpeakerVerification(Task):
         write_atomically(place, "".join(lines))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, **options: Any) -> Any:
-        """A checkpoint of ours; a network alone, such as a published one, leaves the loss as it is."""
+        """A checkpoint of ours; a network alone, such as a published one, leaves the loss as it is.
+
+        A task without a loss leaves out the checkpoint's, which is as large as the speakers it was trained on.
+        """
         if not any(name.startswith("model.head.") for name in state):
             bare = {name.removeprefix("model."): tensor for name, tensor in state.items()}
             fresh = {f"model.embedder.{name}": tensor for name, tensor in embedder_state(bare).items()}
             state = super().state_dict() | fresh
+        if "head" not in self.model:
+            state = {name: tensor for name, tensor in state.items() if not name.startswith("model.head.")}
         return super().load_state_dict(state, strict, **options)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -96,6 +97,29 @@ def test_a_run_logs_what_matters_and_its_checkpoint_evaluates_and_predicts(run, 
     for wrong in (["verify", "gone.wav", files[0]], ["enroll", "a/b", files[0]], ["verify", files[0]]):
         outcome = say(command, *wrong, checkpoint, voices)
         assert outcome.code == 2 and outcome.err.startswith("error: ")
+
+
+def test_a_checkpoint_evaluates_on_data_with_other_training_speakers_or_none(run, command, speech, tmp_path):
+    outcome = run("+data.speakers=4", "trainer.max_epochs=1")
+    checkpoint = outcome.run_dir / "checkpoints" / "last.ckpt"
+    expected = float(rows(outcome.run_dir)[-1]["val/eer"])
+    trials = tmp_path / "trials"
+    shutil.copytree(speech / "val", trials / "val")
+    shutil.copy(speech / "trials.txt", trials)
+    for other in (
+        ["++data.speakers=null"],
+        [f"data.root={trials}", "data.train=val"],
+        [f"data.root={trials}"],
+    ):
+        scored = command(evaluate, "voxceleb", f"checkpoint={checkpoint}", *other)
+        assert scored.code == 0, scored.err
+        assert json.loads(scored.out.splitlines()[-1])["val/eer"] == pytest.approx(expected)
+    for needy in ("eval.as_norm=2", "split=train"):
+        scored = command(evaluate, "voxceleb", f"checkpoint={checkpoint}", f"data.root={trials}", needy)
+        assert scored.code == 2 and "data.train" in scored.err
+    more = ("+data.speakers=5", f"resume={checkpoint}", "resume_mode=weights")
+    refused = run(*more, f"run_dir={tmp_path / 'more'}")
+    assert refused.code == 2 and "1 tensors differ, such as model.head.weight" in refused.err
 
 
 def test_verify_asks_for_a_threshold_where_none_on_the_cosine_is_stored(run, command, speech, tmp_path):
