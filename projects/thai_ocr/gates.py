@@ -25,6 +25,7 @@ from shared.ocr.metrics import error_rates
 
 OPSET = 17
 LOST = {"fp32": 0.005, "int8": 0.02}  # share of the lines that may read otherwise
+EXPORTED = {"inference.json", "inference.pdiparams", "inference.yml", "inference.onnx"}
 
 Lines = list[dict[str, Any]]
 
@@ -54,9 +55,13 @@ def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int)
     """Write the folder that `paddleocr.TextRecognition` loads, with an ONNX file beside the static graph."""
     if precision not in LOST:
         raise UserError(f"no precision {precision!r} for a folder", "precision", "choose fp32 or int8")
+    spare(out)
     fresh = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    try:
+        fresh.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"cannot write: {error.strerror}", str(out), "choose another folder") from error
     try:
         write_folder(net, data.charset, data.height, fresh)
         content = to_onnx(fresh / "inference")
@@ -77,6 +82,17 @@ def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return "\n".join(said)
+
+
+def spare(out: Path) -> None:
+    """Raise UserError unless `out` is new or holds an earlier export alone: what is there will be deleted."""
+    if not out.name or out.name == "..":
+        raise UserError(f"{str(out)!r} is no name for a new folder", "out", "name one, such as out=mine")
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise UserError(f"{out} is a file or a link", "out", "give a folder, or a name that ends in .onnx")
+    others = sorted(path.name for path in out.glob("*") if path.name not in EXPORTED)
+    if others:
+        raise UserError(f"{out} holds {others[0]}, which is no export's", "out", "give a new or empty folder")
 
 
 def to_onnx(prefix: Path) -> bytes:

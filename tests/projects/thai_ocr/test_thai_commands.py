@@ -108,6 +108,40 @@ def test_a_gate_refuses_what_reads_otherwise(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("runs", "holds best.ckpt"),
+        (".", "no name"),
+        ("..", "no name"),
+        ("notes.txt", "file or a link"),
+        ("link", "file or a link"),
+        ("notes.txt/net", "cannot write"),
+    ],
+)
+def test_an_export_deletes_nothing_but_an_earlier_one(out, said, tmp_path, monkeypatch):
+    from projects.thai_ocr import gates
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "link").symlink_to("runs")
+    for name in ("runs/best.ckpt", "runs/inference.yml", "notes.txt"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=said):
+        gates.gate_folder(None, None, Path(out), "fp32", 1)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"link", "notes.txt", "runs", "runs/best.ckpt", "runs/inference.yml"}
+
+
+def test_an_earlier_export_may_be_replaced(tmp_path):
+    from projects.thai_ocr import gates
+
+    for name in gates.EXPORTED:
+        (tmp_path / name).write_text("of before")
+    gates.spare(tmp_path)
+    gates.spare(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
     ("script", "arguments", "said"),
     [
         ("export.py", ["checkpoint=none.ckpt", "out=x"], "none.ckpt"),
