@@ -8,6 +8,10 @@ class UserError(Exception):
         self.what, self.where, self.mend = what, where, mend
         super().__init__(f"{what} ({where}): {mend}")
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+        """For pickle, which would give `__init__` the message alone: errors come from workers."""
+        return type(self), (self.what, self.where, self.mend)
+
 
 class SweepError(UserError):
     """What is wrong with every job of a sweep, so that none of them runs."""

@@ -113,11 +113,11 @@ def load(checkpoint: Path):
 
 def validation_lines(checkpoint: Path, count: int):
     """Images and texts of the checkpoint's validation set."""
-    from shared.data.draws import SampleKey
+    from shared.ocr.folder_lines import first_lines
 
     _, data = load(checkpoint)
     data.prepare()
-    lines = [data.val[SampleKey(0, index)] for index in range(min(count, len(data.val)))]
+    lines = first_lines(data.val, count)
     return [line["image"] for line in lines], [line["text"] for line in lines]
 
 

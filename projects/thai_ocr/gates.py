@@ -15,11 +15,11 @@ from paddle.static import InputSpec
 
 from projects.thai_ocr.inference import MODEL_NAME, Margin, trace, write_folder
 from projects.thai_ocr.model import LineRecogniser
-from shared.data.draws import SampleKey
 from shared.errors import UserError
 from shared.ocr import ctc
 from shared.ocr.batch import pad_lines
 from shared.ocr.exported import TOLERANCE, compare, describe, gate, shrink, write
+from shared.ocr.folder_lines import first_lines
 from shared.ocr.line_image import stretch
 from shared.ocr.metrics import error_rates
 
@@ -45,7 +45,7 @@ def gate_onnx(net: nn.Layer, data: Any, out: Path, precision: str, count: int) -
     batch = {"image": noise((3, 1, data.height, 320)), "width": np.array([320, 200, 16])}
     compare(model, batch, logits(net, batch))
     small = shrink(model, precision)
-    lines = validation_lines(data, count)
+    lines = first_lines(data.val, count)
     said = gate(model, small, [line["image"] for line in lines], [line["text"] for line in lines], precision)
     write(small, out)
     return said
@@ -67,7 +67,7 @@ def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int)
         content = to_onnx(fresh / "inference")
         same_scores(content, fresh, data.height)
         (fresh / "inference.onnx").write_bytes(shrink(content, precision))
-        lines = validation_lines(data, count)
+        lines = first_lines(data.val, count)
         # the exported graph stretches the contrast of what it is given, as predict.py does of a file
         seen = lines
         if isinstance(net, LineRecogniser):
@@ -164,10 +164,6 @@ def read_officially(images: list[np.ndarray], folder: Path, engine: str = "paddl
 def logits(net: nn.Layer, batch: dict[str, Any]) -> np.ndarray:
     with paddle.no_grad():
         return net(paddle.to_tensor(batch["image"]), paddle.to_tensor(batch["width"])).numpy()
-
-
-def validation_lines(data: Any, count: int) -> Lines:
-    return [data.val[SampleKey(0, index)] for index in range(min(count, len(data.val)))]
 
 
 def noise(shape: tuple[int, ...]) -> np.ndarray:

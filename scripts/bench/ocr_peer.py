@@ -25,7 +25,7 @@ from PIL import Image
 
 from shared.build import build
 from shared.cli import ROOT
-from shared.data.draws import SampleKey
+from shared.ocr.folder_lines import first_lines
 from shared.ocr.metrics import error_rates
 from shared.ocr.reader import Reader
 
@@ -45,7 +45,7 @@ def main() -> None:
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = hydra.compose(given.project, overrides=["run_dir=unused", *overrides])
     data = build(cfg.data, "data")
-    lines = [data.val[SampleKey(0, index)] for index in range(given.lines)]
+    lines = first_lines(data.val, given.lines)
     reader = Reader(given.model, beam=given.beam)
     script = data.charset.script
     engines: dict[str, Callable[[np.ndarray], str]] = {"ours": lambda image: reader.read([image])[0].text}

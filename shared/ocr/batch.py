@@ -25,19 +25,23 @@ def frames_needed(label: Sequence[int]) -> int:
     return len(label) + sum(a == b for a, b in pairwise(label))
 
 
-def sample(image: np.ndarray, label: list[int], text: str, index: int, group: int) -> dict[str, Any]:
-    return {"image": image, "label": label, "text": text, "index": index, "group": group}
+def sample(
+    image: np.ndarray, label: list[int], text: str, index: int, group: int, corrupt: int = -1
+) -> dict[str, Any]:
+    numbers = {"index": index, "group": group, "corrupt": corrupt}
+    return {"image": image, "label": label, "text": text, **numbers}
 
 
 def pad_lines(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """A batch: `image` uint8 (N, 1, H, W) padded with white to a multiple of WIDTH_STEP, `width` (N,) in pixels,
-    `label` int64 (N, L) padded with 0, `label_length`, `frames_needed`, `index`, `group` int64 (N,), `text`."""
+    `label` int64 (N, L) padded with 0, `label_length`, `frames_needed`, `index`, `group` int64 (N,), `text`, `corrupt`
+    int64 (N,): the unreadable line that a sample stands in for, else -1."""
     widths = np.array([line["image"].shape[1] for line in samples])
     lengths = np.array([len(line["label"]) for line in samples])
     label = np.zeros((len(samples), max(1, int(lengths.max()))), np.int64)
     for row, line in enumerate(samples):
         label[row, : lengths[row]] = line["label"]
-    numbers = {name: np.array([line[name] for line in samples]) for name in ("index", "group")}
+    numbers = {name: np.array([line[name] for line in samples]) for name in ("index", "group", "corrupt")}
     numbers["frames_needed"] = np.array([frames_needed(line["label"]) for line in samples])
     texts = [line["text"] for line in samples]
     image = stack([line["image"] for line in samples])

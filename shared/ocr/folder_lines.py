@@ -12,7 +12,7 @@ from shared.data.images import Augment
 from shared.errors import ImageError, UserError
 from shared.ocr.batch import STRIDE, frames_needed, sample
 from shared.ocr.charset import Charset
-from shared.ocr.line_image import decode, prepare
+from shared.ocr.line_image import MIN_WIDTH, decode, prepare
 from shared.ocr.normalise import fold
 from shared.ocr.tables import Line, image_bytes
 
@@ -23,6 +23,7 @@ VAL_SHARE = 5  # one group in so many is validated: 80/20
 class FolderLines:
     """Maps a SampleKey to a line; an unreadable image is replaced by the next one, up to `max_corrupt` different ones.
 
+    Workers only say so in the batch; `check` counts, in the main process, what all of them have passed over.
     `transforms` are albumentations by name, drawn from (seed, epoch, index).
     """
 
@@ -40,22 +41,26 @@ class FolderLines:
         self.augment = Augment(transforms) if transforms else None
         self.max_corrupt, self.seed, self.stride = max_corrupt, seed, stride
         self.lengths = np.array([len(line.text) for line in lines])
-        self.corrupt: set[str] = set()
+        self.corrupt: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
-        for skipped in range(len(self)):
+        for skipped in range(min(self.max_corrupt + 1, len(self))):
             index = (key.index + skipped) % len(self)
-            line = self.lines[index]
             try:
-                label = self.charset.encode(line.text)
-                image = prepare(self.pixels(line, key), self.height, self.stride * (frames_needed(label) + 1))
-                return sample(image, label, line.text, index, 0)
-            except (ImageError, OSError) as error:
-                self.complain(line, error)
-        raise UserError("no image can be read", "data.root", "run scripts/audit_ocr.py on it")
+                return self.load(index, key, key.index if skipped else -1)
+            except (ImageError, OSError):
+                continue
+        blank = np.full((self.height, MIN_WIDTH), 255, np.uint8)  # never trained on: `check` ends the run
+        return sample(blank, [], "", -1, 0, key.index)
+
+    def load(self, index: int, key: SampleKey, corrupt: int = -1) -> dict[str, Any]:
+        line = self.lines[index]
+        label = self.charset.encode(line.text)
+        image = prepare(self.pixels(line, key), self.height, self.stride * (frames_needed(label) + 1))
+        return sample(image, label, line.text, index, 0, corrupt)
 
     def pixels(self, line: Line, key: SampleKey) -> np.ndarray:
         image = decode(image_bytes(line.image))
@@ -64,17 +69,40 @@ class FolderLines:
         rng = keyed_generator(self.seed, "augment-lines", key.epoch, key.index)
         return self.augment(image[:, :, None], rng)[:, :, 0]
 
-    def complain(self, line: Line, error: Exception) -> None:
-        """Name an unreadable image once; too many of them end the run."""
-        if line.image in self.corrupt:
+    def check(self, batch: Mapping[str, Any]) -> None:
+        """Name each unreadable image once, in the main process; too many of them end the run."""
+        for index, stand_in in zip(batch["corrupt"].tolist(), batch["index"].tolist(), strict=True):
+            while index not in (-1, stand_in):
+                self.count(index)
+                index = (index + 1) % len(self)
+
+    def count(self, index: int) -> None:
+        if index in self.corrupt:
             return
-        self.corrupt.add(line.image)
-        log.warning("skipped %s: %s", line.image, error)
-        if len(self.corrupt) > self.max_corrupt:
-            what = f"{len(self.corrupt)} unreadable images, the last of them {line.image}: {error}"
+        self.corrupt.add(index)
+        image, error = self.lines[index].image, self.complaint(index)
+        log.warning("skipped %s: %s", image, error)
+        if len(self.corrupt) > self.max_corrupt or len(self.corrupt) == len(self):
+            what = f"{len(self.corrupt)} unreadable images, the last of them {image}: {error}"
             raise UserError(
                 what, "data.max_corrupt", "repair them (scripts/audit_ocr.py lists all), or allow more"
             )
+
+    def complaint(self, index: int) -> str:
+        """Why an image could not be used."""
+        try:
+            self.load(index, SampleKey(0, index))
+        except (ImageError, OSError) as error:
+            return str(error)
+        return "it can be read now, but not then"
+
+
+def first_lines(dataset: Any, count: int) -> list[dict[str, Any]]:
+    """The first samples of a data set of lines as they are; UserError where too many cannot be read."""
+    lines = [dataset[SampleKey(0, index)] for index in range(min(count, len(dataset)))]
+    if hasattr(dataset, "check"):
+        dataset.check(dataset.collate(lines))
+    return lines
 
 
 def usable(lines: Sequence[Line], charset: Charset, where: str) -> list[Line]:

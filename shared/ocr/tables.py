@@ -1,5 +1,6 @@
 """Labelled line images as people have them: labels.tsv, PaddleOCR's label files, LMDBs, shards."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -91,13 +92,11 @@ def image_bytes(image: str) -> bytes:
 
 
 ENVIRONMENTS: dict[str, object] = {}
+os.register_at_fork(before=ENVIRONMENTS.clear)  # closes them
 
 
 def environment(folder: str):
     """One open environment a process: LMDB must not be opened twice in one, nor carried over a fork."""
-    import os
-
-    key = f"{os.getpid()}:{folder}"
-    if key not in ENVIRONMENTS:
-        ENVIRONMENTS[key] = open_lmdb(Path(folder))
-    return ENVIRONMENTS[key]
+    if folder not in ENVIRONMENTS:
+        ENVIRONMENTS[folder] = open_lmdb(Path(folder))
+    return ENVIRONMENTS[folder]

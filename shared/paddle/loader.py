@@ -47,6 +47,13 @@ class Loader:
                 yield chosen
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Shows every batch to the data set's `check`, if it has one, in the main process."""
+        check = getattr(self.dataset, "check", lambda batch: None)
+        for batch in self.batches():
+            check(batch)
+            yield batch
+
+    def batches(self) -> Iterator[dict[str, Any]]:
         if not self.workers:
             yield from (load(self.dataset, keys) for keys in self.keys())
             return

@@ -1,12 +1,15 @@
 import io
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from shared.data.draws import SampleKey
-from shared.errors import UserError
-from shared.ocr.folder_lines import FolderLines, split_by_text, usable
+from shared.errors import SweepError, UserError
+from shared.ocr.folder_lines import FolderLines, first_lines, split_by_text, usable
 from shared.ocr.tables import Line, find_table, image_bytes, read_table
 
 
@@ -56,6 +59,11 @@ def test_an_lmdb_of_the_scene_text_kind(tmp_path):
     found = read_table(find_table(tmp_path, "train"))
     assert [line.text for line in found] == ["កខ", "គ"]
     assert image_bytes(found[1].image) == picture(2)
+    with ProcessPoolExecutor(
+        1, get_context("fork")
+    ) as worker:  # as a loader's, begun after a look at an image
+        assert worker.submit(image_bytes, found[0].image).result() == picture(1)
+    assert image_bytes(found[0].image) == picture(1)
 
 
 def test_lines_that_cannot_be_learned_are_left_out(khmer, caplog):
@@ -73,13 +81,65 @@ def test_no_text_is_on_both_sides():
     assert not {line.text for line in train} & {line.text for line in val}
 
 
-def test_unreadable_images_are_passed_over_up_to_a_number(folder, khmer):
-    lines = [Line(str(folder / "gone.png"), "ក"), Line(str(folder / "1.png"), "ខ")]
-    dataset = FolderLines(lines, khmer, 32, {}, max_corrupt=1, seed=0)
-    assert dataset[SampleKey(0, 0)]["text"] == "ខ"
-    strict = FolderLines(lines, khmer, 32, {}, max_corrupt=0, seed=0)
-    with pytest.raises(UserError, match=r"gone\.png"):
-        strict[SampleKey(0, 0)]
+@pytest.fixture
+def damaged(folder):
+    """Nine lines; images 0, 1, 4 and 8 are not there."""
+    for index in set(range(9)) - {0, 1, 4, 8}:
+        (folder / f"{index}.png").write_bytes(picture(index))
+    for index in (0, 1):
+        (folder / f"{index}.png").unlink()
+    return [Line(str(folder / f"{index}.png"), "ក" * (index + 1)) for index in range(9)]
+
+
+@pytest.fixture(params=["torch", "paddle"])
+def batches(request):
+    """One epoch, by either framework's loader and its project's data set."""
+    torch = request.param == "torch"
+    data = pytest.importorskip(f"projects.{'khmer' if torch else 'thai'}_ocr.data")
+    loader = pytest.importorskip("shared.data.loader" if torch else "shared.paddle.loader")
+
+    def load(*given, workers, **settings):
+        dataset = data.Labelled(*given, **settings)
+        return dataset, list(loader.make_loader(dataset, 1, train=False, workers=workers))
+
+    return load
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_unreadable_images_are_passed_over_and_named_once(damaged, khmer, batches, workers, caplog):
+    dataset, found = batches(damaged, khmer, 32, {}, max_corrupt=4, seed=0, workers=workers)
+    pairs = {(int(batch["corrupt"]), int(batch["index"])) for batch in found}
+    assert {pair for pair in pairs if pair[0] >= 0} == {(0, 2), (1, 2), (4, 5), (8, 2)}
+    assert dataset.corrupt == {0, 1, 4, 8}
+    said = [record.message for record in caplog.records if "skipped" in record.message]
+    assert len(said) == 4 and all("No such file" in each for each in said)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_too_many_unreadable_images_end_the_run(damaged, khmer, batches, workers, most):
+    """However many workers there are: each sees a part of them."""
+    with pytest.raises(UserError, match=rf"{most + 1} unreadable .*\d\.png.*data\.max_corrupt"):
+        batches(damaged, khmer, 32, {}, max_corrupt=most, seed=0, workers=workers)
+
+
+def test_images_of_which_none_can_be_read_end_the_run(khmer, batches):
+    lines = [Line("gone.png", "ក"), Line("gone_too.png", "ខ")]
+    with pytest.raises(UserError, match="2 unreadable"):
+        batches(lines, khmer, 32, {}, max_corrupt=10, seed=0, workers=0)
+
+
+def test_the_first_lines_are_counted_too(damaged, khmer):
+    data = pytest.importorskip("projects.thai_ocr.data")
+    found = first_lines(data.Labelled(damaged, khmer, 32, {}, max_corrupt=2, seed=0), 4)
+    assert [line["index"] for line in found] == [2, 2, 2, 3]
+    with pytest.raises(UserError, match="2 unreadable"):
+        first_lines(data.Labelled(damaged, khmer, 32, {}, max_corrupt=1, seed=0), 4)
+
+
+def test_an_error_comes_whole_out_of_a_worker():
+    error = pickle.loads(pickle.dumps(SweepError("what", "where", "mend")))  # noqa: S301 (ours)
+    assert type(error) is SweepError and str(error) == "what (where): mend"
 
 
 def test_a_long_label_gets_the_width_that_ctc_needs(folder, khmer):
