@@ -59,9 +59,7 @@ def test_an_lmdb_of_the_scene_text_kind(tmp_path):
     found = read_table(find_table(tmp_path, "train"))
     assert [line.text for line in found] == ["កខ", "គ"]
     assert image_bytes(found[1].image) == picture(2)
-    with ProcessPoolExecutor(
-        1, get_context("fork")
-    ) as worker:  # as a loader's, begun after a look at an image
+    with ProcessPoolExecutor(1, get_context("fork")) as worker:  # as a loader's, forked while it is open
         assert worker.submit(image_bytes, found[0].image).result() == picture(1)
     assert image_bytes(found[0].image) == picture(1)
 
