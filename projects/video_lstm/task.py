@@ -100,6 +100,15 @@ class VideoClassification(Task):
         if folder is not None and not self.global_rank:
             write_report(folder, matrix.cpu().numpy(), self.class_names)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["best_top1"] = self.best_top1
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A resumed run reports an epoch only if it is better than those before."""
+        super().on_load_checkpoint(checkpoint)
+        self.best_top1 = checkpoint.get("best_top1", self.best_top1)  # older files lack it
+
 
 def summary(matrix: Tensor) -> dict[str, Tensor]:
     """Top-1 and macro F1 of a confusion matrix (label, answer); a class nobody has or answers has no F1."""

@@ -1,6 +1,7 @@
 """Loss, metrics, shuffled frames, frozen parts, the classes' table."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from projects.video_lstm.model import VideoLSTM
 from projects.video_lstm.task import VideoClassification, shuffled, summary
 from shared.errors import UserError
 from shared.nets.resnet import MEAN, STD
+from shared.policy.batching import Batching
+from shared.resume import Start
 
 
 class Data:
@@ -92,6 +95,22 @@ def test_frozen_parts_stay_as_they_are_for_their_epochs(make, batch, monkeypatch
 def test_a_part_that_is_not_there_is_refused(make):
     with pytest.raises(UserError, match="layer9"):
         make(freeze={"layer9": 2})
+
+
+def test_a_resumed_run_keeps_the_report_of_a_better_epoch(make, tmp_path):
+    before, after, unaware = make(), make(), make()
+    folder = SimpleNamespace(path=tmp_path)
+    for task in (before, after, unaware):
+        task.rails = SimpleNamespace(folder=folder, batching=Batching(4), start=Start())
+    before.write_report(4 * torch.eye(3), 1.0)
+    best, checkpoint = (tmp_path / "classes.tsv").read_text(), {}
+    before.on_save_checkpoint(checkpoint)
+    after.on_load_checkpoint(checkpoint)
+    after.write_report(torch.ones(3, 3), 0.3)
+    assert (tmp_path / "classes.tsv").read_text() == best
+    unaware.on_load_checkpoint({"micro_batch_size": 4})  # of an older run
+    unaware.write_report(torch.ones(3, 3), 0.3)
+    assert (tmp_path / "classes.tsv").read_text() != best
 
 
 def test_the_classes_table_and_picture(tmp_path):
