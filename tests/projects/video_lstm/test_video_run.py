@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from small_videos import write_hostile
 from projects.video_lstm.audit import audit
 from projects.video_lstm.motions import MOTIONS, places, write_motions
 from projects.video_lstm.splits import scan
-from shared.cli import evaluate, train
+from shared.build import build
+from shared.cli import ROOT, evaluate, train
 from shared.data.draws import keyed_generator
+from tests.conf.test_compose import compose
 from tests.conftest import rows
 
 TABLE = Path(__file__).resolve().parents[2] / "policy" / "tables" / "video_lstm_checkpoints.csv"
@@ -58,6 +61,18 @@ def test_the_users_run(tiny):
     assert common >= {"1", "2", "3", "4"}
     assert {epoch: f"{found[epoch]:.8f}" for epoch in common} == {epoch: table[epoch] for epoch in common}
     assert outcome.summary["checkpoints"].keys() >= {"best", "last", "milestone-1", "milestone-4"}
+
+
+def test_the_users_run_takes_other_videos_as_its_head_says(place, tmp_path):
+    head = (ROOT / "conf/experiment/video_lstm_field_notes.yaml").read_text()
+    words = re.search(r"^# On videos of your own: (.*)$", head, re.MULTILINE)[1].split()
+    write_motions(place / "motions", 1, 1)
+    given = [word.replace("PATH", str(place / "motions")) for word in words]
+    given += ["experiment=video_lstm_field_notes", f"run_dir={tmp_path}", f"data.cache.folder={tmp_path}"]
+    cfg = compose("video_lstm", *given)
+    data = build(cfg.data, "data")
+    data.prepare()
+    assert cfg.data.size == 112 and cfg.data.augment is None and len(data.train) == 100
 
 
 def test_a_nan_clip_is_skipped_and_named(tiny):
