@@ -115,7 +115,7 @@ class ImageDataset(Dataset):
             self.load(SampleKey(0, index))
         except ImageError as error:
             self.corrupt.add(index)
-            if len(self.corrupt) > self.max_corrupt:
+            if len(self.corrupt) > self.max_corrupt or len(self.corrupt) == len(self):
                 what = f"{error}; unreadable files: {len(self.corrupt)}, allowed: {self.max_corrupt}"
                 raise UserError(
                     what, "data.max_corrupt", "repair or delete the file, or allow more"

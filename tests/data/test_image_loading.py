@@ -116,6 +116,12 @@ def test_too_many_unreadable_files_end_the_run_naming_one(files, workers, broken
         batches(make_loader(dataset(files, max_corrupt=2), 4, train=True, workers=workers))
 
 
+def test_no_readable_file_at_all_ends_the_run(tmp_path):
+    files = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    with pytest.raises(UserError, match=r"unreadable files: 2, allowed: 10.*data\.max_corrupt"):
+        batches(make_loader(dataset(files, max_corrupt=10), 2, train=True))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_nothing_is_trained_on_in_the_place_of_too_many_unreadable_files(files, workers):
     for path in files[:3]:
