@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from shared.cli import ROOT
 from shared.errors import UserError
 
 Rule = tuple[str, Callable[[Any], bool], str]
 
+PLAIN = re.compile(r"\$\{(root:[^${}]*|[\w.]+)\}")
+"""Interpolations that reach the config itself, or name a path in this clone."""
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
@@ -62,16 +65,38 @@ def check(cfg: DictConfig) -> None:
             raise UserError(f"{value!r} does not work", key, f"set {wanted}")
 
 
-def check_targets(*nodes: Any, where: str) -> None:
-    """Raise UserError for a config from a file that would run what `conf/` does not name.
+def trusted(config: dict[str, Any], where: str) -> DictConfig:
+    """A config that came with a file, resolved; UserError if it asks for anything that `conf/` does not name.
 
-    `instantiate` calls whatever `_target_` says; a checkpoint may come from anybody.
+    The file may be anybody's: `instantiate` calls whatever a `_target_` says once it is resolved, and a resolver may
+    read the environment. What is returned has no interpolation left that could become another target later.
     """
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "conf").rglob("*.yaml")]
-    known = {target for text in texts for target in re.findall(r"_target_:\s*([\w.]+)", text)}
-    for target in targets([OmegaConf.to_container(OmegaConf.create(node)) for node in nodes]):
+    mend = "use files of your own runs only"
+    conf = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "conf").rglob("*.yaml")))
+    ours = set(re.findall(r"\$\{[^{}]*\}", conf))
+    for text in strings(config):
+        left = PLAIN.sub("", text)
+        for each in ours:
+            left = left.replace(each, "")
+        if "${" in left:
+            raise UserError(f"its config would look up {text}", where, mend)
+    try:
+        content = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"its config cannot be read: {error}", where, mend) from error
+    known = named_targets(conf)
+    for target in targets(content):
         if target not in known:
-            raise UserError(f"its config would run {target}", where, "use files of your own runs only")
+            raise UserError(f"its config would run {target}", where, mend)
+    return OmegaConf.create(content)
+
+
+def named_targets(conf: str) -> set[str]:
+    """What `conf/` builds, on either framework."""
+    found = set(re.findall(r"_target_:\s*((?:\$\{[\w.]+\}|[\w.])+)", conf))
+    frameworks = [OmegaConf.load(path) for path in (ROOT / "conf" / "framework").glob("*.yaml")]
+    nodes = [OmegaConf.create({"framework": each, "targets": list(found)}) for each in frameworks]
+    return {target for node in nodes for target in node.targets}
 
 
 def targets(node: Any) -> Iterator[str]:
@@ -83,3 +108,12 @@ def targets(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for each in node:
             yield from targets(each)
+
+
+def strings(node: Any) -> Iterator[str]:
+    """Every string inside nested dicts and lists, names of keys apart."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list | tuple):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from strings(each)

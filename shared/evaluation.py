@@ -8,7 +8,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from shared.checks import check_targets
+from shared.checks import trusted
 from shared.errors import UserError
 from shared.resume import KEY
 
@@ -31,22 +31,20 @@ def evaluate(project: str, conf: Path, arguments: list[str]) -> None:
     given = {**dict(each.split("=", 1) for each in config.evaluation), **given}
     checkpoint = framework.load(path.expanduser())
     cfg = configure(project, conf, checkpoint, [f"{key}={value}" for key, value in given.items()])
-    check_targets(cfg.data, cfg.model, cfg.task, cfg.trainer, where="checkpoint")
     metrics = framework.measure(cfg, checkpoint, split)
     print(json.dumps({"checkpoint": str(path), "split": split, **metrics}))
 
 
 def configure(project: str, conf: Path, checkpoint: dict[str, Any], given: list[str]) -> DictConfig:
-    """The checkpoint's config; each top-level node that `given` touches is composed anew."""
+    """The checkpoint's config, as `trusted` and without callbacks or loggers.
+
+    Each top-level node that `given` touches is composed anew.
+    """
     state = checkpoint.get(KEY, {})
-    kept = [each for each in state.get("overrides", []) if not each.lstrip("+~").startswith(PRIVATE)]
+    kept = [each for each in state.get("overrides", []) if not each.lstrip(" \t+~").startswith(PRIVATE)]
     with hydra.initialize_config_dir(str(conf), version_base="1.3"):
-        fresh = hydra.compose(project, overrides=kept + given)
-    if "config" not in state:
-        return fresh
-    cfg = OmegaConf.create(state["config"])
+        fresh = OmegaConf.to_container(hydra.compose(project, overrides=kept + given))
     touched = {each.lstrip("+~").split("=")[0].split(".")[0].split("/")[0] for each in given}
     touched |= {"trainer"} if "hardware" in touched else set()
-    for name in touched & set(fresh):
-        cfg[name] = fresh[name]
-    return cfg
+    anew = {name: node for name, node in fresh.items() if name in touched.union(PRIVATE, ["framework"])}
+    return trusted({**state.get("config", fresh), **anew, "callbacks": {}, "logger": {}}, "checkpoint")

@@ -45,7 +45,6 @@ def measure(cfg: DictConfig, checkpoint: dict[str, Any], split: str) -> dict[str
         raise UserError(
             str(error).splitlines()[-1].strip(), "checkpoint", "give the model=... it was made with"
         ) from error
-    cfg.callbacks = {}
     cfg.trainer.update(strategy="auto", num_nodes=1)  # one process, however many have trained
     if isinstance(cfg.trainer.devices, int):
         cfg.trainer.devices = 1

@@ -51,7 +51,6 @@ def restored(cfg: DictConfig, checkpoint: dict[str, Any]) -> tuple[Any, Any]:
 def measure(cfg: DictConfig, checkpoint: dict[str, Any], split: str) -> dict[str, Any]:
     """Validate the checkpoint's weights."""
     prepare_device(cfg)
-    cfg.callbacks = {}
     trainer = build_trainer(cfg, None)
     data, task = restored(cfg, checkpoint)
     dataset, batching = getattr(data, split), build_batching(cfg, trainer.world_size)

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from shared.build import build
-from shared.checks import check_targets
+from shared.checks import trusted
 from shared.culprit import first_bad_gradient, first_bad_layer
 from shared.errors import UserError
+from shared.evaluation import PRIVATE
 from shared.finite import non_finite
 from shared.policy.batching import Batching
 from shared.runs.diagnosis.finding import Finding
@@ -64,9 +64,8 @@ def load(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def rebuild(culprit: dict[str, Any], weights: dict[str, Tensor], path: Path) -> Any:
     """The task as it was, on the CPU; only this repository's own classes are ever built."""
-    cfg = OmegaConf.create(culprit["config"])
-    parts = {name: OmegaConf.to_container(cfg[name]) for name in ("data", "model", "task")}
-    check_targets(*parts.values(), where=str(path))
+    config = {key: node for key, node in culprit["config"].items() if key not in PRIVATE}
+    cfg = trusted(config, str(path))
     data = build(cfg.data, "data")
     data.prepare()
     task = build(cfg.task, "task", model=build(cfg.model, "model")(**data.model_arguments()), data=data)
