@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.utils import get_protocol
 
 from shared.errors import UserError
+from shared.passwords import refuse_password
 from shared.policy.backup_store import LocalStore, Store
 
 PACKAGES = {"sftp": "paramiko", "ssh": "paramiko", "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
@@ -20,9 +20,7 @@ PATIENCE = 60.0
 
 def open_store(url: str, *folders: str) -> Store:
     """The store at `url`/`folders`; connects later. Raises UserError for URLs that cannot work here."""
-    if urlsplit(url).password:
-        what = "a password in a URL ends up in config.yaml and in logs"
-        raise UserError(what, "backup.url", "use a key, or set FSSPEC_SFTP_PASSWORD and the like")
+    refuse_password(url, "backup.url")
     protocol, place = get_protocol(url), "/".join([url.rstrip("/") or "/", *folders])
     try:
         kind = fsspec.get_filesystem_class(protocol)

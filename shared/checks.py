@@ -9,6 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from shared.cli import ROOT
 from shared.errors import UserError
+from shared.passwords import refuse_password
+from shared.settings import flatten
 
 Rule = tuple[str, Callable[[Any], bool], str]
 
@@ -58,11 +60,14 @@ RULES: list[Rule] = [
 
 
 def check(cfg: DictConfig) -> None:
-    """Raise UserError for the first setting that cannot work."""
+    """Raise UserError for the first setting that cannot work, or that must not be written down."""
     for key, holds, wanted in RULES:
         value = OmegaConf.select(cfg, key)
         if not holds(value):
             raise UserError(f"{value!r} does not work", key, f"set {wanted}")
+    for key, value in flatten(OmegaConf.to_container(cfg, resolve=True)):
+        for text in strings(value):
+            refuse_password(text, key)
 
 
 def trusted(config: dict[str, Any], where: str) -> DictConfig:

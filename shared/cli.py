@@ -22,6 +22,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from shared.errors import SweepError, UserError
 from shared.gpus import detected_profile
+from shared.passwords import refuse_password
 from shared.ranks import run_name
 
 USER_ERRORS = (UserError, HydraException, OmegaConfBaseException)
@@ -126,6 +127,8 @@ def _guard(command: Callable[[], Any], project: str) -> None:
         "NO_ALBUMENTATIONS_UPDATE", "1"
     )  # albumentations asks the network at import otherwise
     try:
+        for word in sys.argv[1:]:  # Hydra and a sweep write words down before a config is checked
+            refuse_password(word.partition("=")[2], word.partition("=")[0])
         command()
     except InstantiationException:
         raise

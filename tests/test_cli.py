@@ -51,6 +51,36 @@ def test_wrong_settings(tiny, override, words):
     refused(tiny("model.depth=18", override), *words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data.root=sftp://me:hush@nas/images"],
+        ["backup.url=simplecache::sftp://me:hush@nas/images"],
+        ["-m", "data.root=data/digits,s3://me:hush@bucket"],
+        ["+extra={places: ['sftp://me:hush@nas/images']}"],
+    ],
+)
+def test_a_password_in_a_url_reaches_no_file(tiny, tmp_path, words):
+    refused(outcome := tiny(*words), "password", "FSSPEC_SFTP_PASSWORD", words[-1].partition("=")[0])
+    assert "hush" not in outcome.out + outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_password_that_the_environment_holds_reaches_no_file_either(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", "sftp://me:hush@nas/images")
+    monkeypatch.setenv("TRAINYARD_LEDGER", str(tmp_path / "run" / "ledger.jsonl"))
+    refused(outcome := tiny("data.root=${oc.env:PLACE}"), "password", "data.root")
+    assert "hush" not in outcome.out + outcome.err
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"hush" in path.read_bytes()]
+
+
+def test_evaluate_prints_no_password(command):
+    outcome = command(evaluate, "imagenet_resnet", "checkpoint=x", "data.root=sftp://me:hush@nas/images")
+    refused(outcome, "data.root", "password")
+    assert "hush" not in outcome.err
+
+
 def photo(path, mode="RGB", kind="JPEG"):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(len(str(path))).integers(0, 255, (24, 30, 3), dtype=np.uint8)

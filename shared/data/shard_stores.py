@@ -14,6 +14,7 @@ import fsspec
 import numpy as np
 
 from shared.errors import UserError
+from shared.passwords import refuse_password
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class RemoteStore:
     """Files behind an fsspec URL; whatever the file system raises comes out as an OSError that names it."""
 
     def __init__(self, url: str) -> None:
+        refuse_password(url, "data.root")
         self.url = url
         self.opened: tuple[int, Any, str] = (0, None, "")
         _ = self.files

@@ -45,6 +45,12 @@ def packed(samples, tmp_path):
     return tmp_path / "packed"
 
 
+def test_a_password_in_the_url_is_refused_and_not_repeated():
+    with pytest.raises(UserError, match=r"password.*data\.root") as refused:
+        Shards("sftp://me:hush@nas/shards")
+    assert "hush" not in str(refused.value)
+
+
 def test_every_sample_comes_back_in_the_order_of_the_files(samples, packed):
     shards = Shards(packed)
     assert len(shards) == 23 and shards.classes == ["class0", "class1", "class2"]
