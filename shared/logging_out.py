@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,15 @@ def harmless(logger: Any) -> Any:
     for name in ("log_hyperparams", "log_metrics", "save", "finalize"):
         setattr(logger, name, guarded(getattr(logger, name)))
     return logger
+
+
+@contextmanager
+def spared(what: str) -> Iterator[None]:
+    """Whatever goes wrong with `what`, a full disk say, is logged and does not end the run."""
+    try:
+        yield
+    except Exception as error:
+        log.error("%s: not written this time, %s: %s", what, type(error).__name__, error)
 
 
 def has_login() -> bool:

@@ -12,6 +12,7 @@ from shared.culprit import describe, in_words, save
 from shared.errors import StoppedNonFinite
 from shared.finite import non_finite, total
 from shared.fsdp import FSDP
+from shared.logging_out import spared
 from shared.policy.nonfinite import NonFinitePolicy, SpikeWatch
 from shared.resume import broken, candidates
 from shared.step import Batch, Gradients, loss_scaler
@@ -102,8 +103,10 @@ class NonFinite(lightning.Callback):
         rank = f"_rank_{task.global_rank}" if task.trainer.world_size > 1 else ""
         path = folder / f"step_{culprit['step']}{rank}.pt"
         state = {} if isinstance(task.trainer.strategy, FSDP) else task.state_dict()
-        save(culprit, state, path, self.culprit_bytes)
-        return [f"kept as nonfinite/{path.name}"]
+        with spared(str(path)):
+            save(culprit, state, path, self.culprit_bytes)
+            return [f"kept as nonfinite/{path.name}"]
+        return []
 
 
 def read(batch: Batch, found: Gradients) -> dict[str, float]:

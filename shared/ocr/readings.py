@@ -7,6 +7,7 @@ from PIL import Image
 
 from shared.data.draws import SampleKey
 from shared.errors import UserError
+from shared.logging_out import spared
 from shared.ocr.fonts import open_font
 from shared.ocr.pictures import confusions, page, worst_median_best
 
@@ -30,8 +31,11 @@ class Readings:
         rows = [(task.data.val[SampleKey(0, index)]["image"], text, read) for index, text, read in chosen]
         picture = page(rows, self.font)
         mixed = confusions([(text, read) for _, text, read in task.read], task.charset.script)
-        self.write(task, picture, mixed)
-        self.show(trainer, picture, mixed[:30])
+        with spared("readings.png, confusions.tsv"):
+            self.write(task, picture, mixed)
+        for logger in trainer.loggers:
+            with spared(f"readings to {type(logger).__name__}"):
+                self.show(logger, trainer.global_step, picture, mixed[:30])
 
     def write(self, task: Any, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:
         folder = task.rails.folder.path
@@ -39,16 +43,14 @@ class Readings:
         rows = "".join(f"{expected}\t{read}\t{count}\n" for expected, read, count in mixed)
         (folder / "confusions.tsv").write_text("expected\tread\tcount\n" + rows, encoding="utf-8")
 
-    def show(self, trainer: Any, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:
+    def show(self, logger: Any, step: int, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:
         names = ["expected", "read", "count"]
-        for logger in trainer.loggers:
-            writer = getattr(logger, "experiment", None)
-            if hasattr(logger, "log_image"):
-                logger.log_image("val/readings", [picture])
-                logger.log_table("val/confusions", names, [list(row) for row in mixed])
-            elif hasattr(writer, "add_image"):
-                step = trainer.global_step
-                writer.add_image("val/readings", picture, step, dataformats="HWC")
-                rows = [names, ["---"] * 3, *mixed]
-                table = "\n".join(f"| {expected} | {read} | {count} |" for expected, read, count in rows)
-                writer.add_text("val/confusions", table, step)
+        writer = getattr(logger, "experiment", None)
+        if hasattr(logger, "log_image"):
+            logger.log_image("val/readings", [picture])
+            logger.log_table("val/confusions", names, [list(row) for row in mixed])
+        elif hasattr(writer, "add_image"):
+            writer.add_image("val/readings", picture, step, dataformats="HWC")
+            rows = [names, ["---"] * 3, *mixed]
+            table = "\n".join(f"| {expected} | {read} | {count} |" for expected, read, count in rows)
+            writer.add_text("val/confusions", table, step)

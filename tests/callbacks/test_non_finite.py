@@ -51,6 +51,16 @@ def test_a_poisoned_batch_is_skipped_and_named(tmp_path):
     assert len([row for row in rows(tmp_path) if row["step/loss"]]) == STEPS - 1
 
 
+def test_a_full_disk_costs_the_culprits_file_alone(tmp_path, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shared.callbacks.non_finite.save", full)
+    task = fit(tmp_path, data=Points(spoiled=[11]), epochs=1)
+    assert task.global_step == STEPS - 1
+    assert "No space left" in caplog.text and "kept as" not in events(tmp_path)[0]["message"]
+
+
 def test_training_goes_on_as_if_the_batch_had_not_been(tmp_path):
     """Skipping the last batch leaves exactly what a run without it has."""
     seen, clean = Recorder(), Recorder()

@@ -68,6 +68,16 @@ def test_a_poisoned_step_is_skipped_and_leaves_no_trace(tmp_path):
     assert len(list((tmp_path / "nonfinite").glob("*.npz"))) == 1
 
 
+def test_a_full_disk_costs_the_poisoned_batchs_file_alone(tmp_path, monkeypatch, caplog):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shared.paddle.callbacks.non_finite.np.savez", full)
+    task = fit(tmp_path, data=Points(spoiled=[7]), epochs=1)
+    assert task.trainer.global_step == STEPS - 1
+    assert "No space left" in caplog.text and "kept as" not in events(tmp_path)[0]["message"]
+
+
 def test_nan_without_end_rolls_back_twice_and_gives_up(tmp_path):
     with pytest.raises(StoppedNonFinite):
         fit(tmp_path, data=Points(spoiled=range(48)), epochs=3)

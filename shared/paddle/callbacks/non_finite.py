@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shared.errors import StoppedNonFinite
+from shared.logging_out import spared
 from shared.paddle.state import non_finite, set_optimizer_state
 from shared.paddle.step import Batch, Gradients
 from shared.paddle.trainer import Trainer
@@ -91,12 +92,14 @@ class NonFinite:
         full = len(list(folder.glob("step_*.npz"))) >= self.culprits
         if full or sum(array.nbytes for array in arrays.values()) > self.culprit_bytes:
             return []
-        folder.mkdir(exist_ok=True)
         path = folder / f"step_{step}.npz"
         temporary = folder / f".step_{step}.npz"
-        np.savez(temporary, **arrays)
-        temporary.replace(path)
-        return [f"kept as nonfinite/{path.name}"]
+        with spared(str(path)):
+            folder.mkdir(exist_ok=True)
+            np.savez(temporary, **arrays)
+            temporary.replace(path)
+            return [f"kept as nonfinite/{path.name}"]
+        return []
 
 
 def spoiled(value: Any) -> np.ndarray:
