@@ -1,8 +1,11 @@
 """The rails on Paddle: exact resume, the guard, micro batches, running out of memory."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import paddle
 import pytest
+from paddle.amp.auto_cast import amp_global_state
 
 from shared.errors import StoppedNonFinite
 from shared.interruption import Interrupted
@@ -91,6 +94,26 @@ def test_micro_batches_make_the_same_step(tmp_path):
     fit(tmp_path / "cut", task=nets[1], epochs=1, batching=Batching(8, micro_limit=3))
     for one, other in zip(*(net.model.parameters() for net in nets), strict=True):
         assert np.allclose(one.numpy(), other.numpy(), atol=1e-5)
+
+
+@pytest.fixture
+def scaler(monkeypatch):
+    """A loss scaler as fp16 has it, which Paddle makes on GPUs only."""
+    gpu = SimpleNamespace(_expected_place=SimpleNamespace(is_gpu_place=lambda: True))
+    with monkeypatch.context() as pretended:
+        pretended.setattr("paddle.amp.grad_scaler._dygraph_tracer", lambda: gpu)
+        made = paddle.amp.GradScaler(enable=True, init_loss_scaling=64.0)
+    monkeypatch.setattr("paddle.amp.GradScaler", lambda enable: made)
+    monkeypatch.setattr(amp_global_state(), "amp_dtype", "float16")
+    return made
+
+
+def test_a_poisoned_step_is_skipped_with_a_loss_scale_too(tmp_path, scaler):
+    task = fit(tmp_path, data=Points(spoiled=[7]), epochs=2)
+    assert scaler.is_enable() and float(scaler.state_dict()["scale"]) == 64.0
+    assert [each["kind"] for each in events(tmp_path)].count("non_finite_skip") == 2
+    assert task.trainer.global_step == 2 * (STEPS - 1)
+    assert all(np.isfinite(tensor.numpy()).all() for tensor in task.state_dict().values())
 
 
 class Narrow(Regression):

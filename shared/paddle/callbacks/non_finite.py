@@ -132,7 +132,10 @@ def lower_loss_scale(task: Task, bad: list[str]) -> bool:
     Unless it is 1 already, or more than the gradient is wrong.
     """
     scaler = task.trainer.scaler
-    if not scaler.is_enable() or not task.trainer.all_agree(bad == ["gradient"]):
+    if not scaler.is_enable():
+        return False
+    if not task.trainer.all_agree(bad == ["gradient"]):
+        scaler.update()  # else the next step finds its gradients unscaled already; no step(), they may look well
         return False
     scale = float(scaler.state_dict()["scale"])
     scaler.step(task.optimizer)  # takes no step, since gradients overflowed
