@@ -8,9 +8,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from shared.errors import UserError
 
-# Where a run lies, what it logs, on which machine it runs and how it is scored afterwards. All else counts: what is
-# unknown here may matter.
+# Where a run lies, what it asks and logs, on which machine it runs and how it is scored afterwards. All else counts:
+# what is unknown here may matter.
 ELSEWHERE = (
+    *("note", "report", "task.report", "eval.scores", "task.eval.scores"),
     *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "framework", "evaluation"),
     *("data.root", "data.cache", "data.cache_gb", "model.weights"),
     *(
