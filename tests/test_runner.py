@@ -124,3 +124,8 @@ def test_one_signal_saves_and_ends_the_run(number, code, tmp_path: Path):
 def test_validation_every_other_epoch(tiny):
     found = rows(tiny("trainer.max_epochs=4", "trainer.check_val_every_n_epoch=2").run_dir)
     assert [bool(row["val/top1"]) for row in found if row["train/loss"]] == [False, True, False, True]
+
+
+def test_no_least_number_of_epochs(tiny):
+    outcome = tiny("trainer.min_epochs=null", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-9")
+    assert outcome.code == 0, outcome.err

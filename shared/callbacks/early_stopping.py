@@ -19,11 +19,11 @@ class EarlyStopping:
         self,
         patience: int,
         min_delta: float = 0.0,
-        min_epochs: int = 0,
+        min_epochs: int | None = 0,
         grace: int | Literal["recovered"] = "recovered",
         stop_before_restart: bool = False,
     ) -> None:
-        self.settings = {"patience": patience, "min_delta": min_delta, "min_epochs": min_epochs}
+        self.settings = {"patience": patience, "min_delta": min_delta, "min_epochs": min_epochs or 0}
         self.settings |= {"grace": grace, "stop_before_restart": stop_before_restart}
         self.policy = RestartAwarePatience(direction="min", **self.settings)
         self.paused = False

@@ -30,7 +30,7 @@ class Trainer:
     def __init__(
         self,
         max_epochs: int,
-        min_epochs: int = 1,
+        min_epochs: int | None = 1,
         check_val_every_n_epoch: int = 1,
         log_every_n_steps: int = 20,
         limit_train_batches: int | float = 1.0,
