@@ -1,6 +1,7 @@
 """Video classification: cross-entropy over three heads, top-1, top-5 and macro F1, parts frozen for a while."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from projects.video_lstm.classes import write_report
 from projects.video_lstm.model import Logits
 from shared.data.draws import keyed_generator
 from shared.errors import UserError
+from shared.logging_out import spared
 from shared.nets.resnet import MEAN, STD
 from shared.training import Batch, Task
 
@@ -98,7 +100,8 @@ class VideoClassification(Task):
         if folder is None and hasattr(self, "rails") and top1 > self.best_top1:
             folder, self.best_top1 = self.rails.folder.path, top1
         if folder is not None and not self.global_rank:
-            write_report(folder, matrix.cpu().numpy(), self.class_names)
+            with nullcontext() if folder is self.report_folder else spared("classes.tsv, confusion.png"):
+                write_report(folder, matrix.cpu().numpy(), self.class_names)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

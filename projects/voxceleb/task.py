@@ -1,6 +1,7 @@
 """Speaker verification: a loss over training speakers, error rates over trials of speakers never heard."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from projects.voxceleb.protocol import Protocol, as_norm, score_pairs
 from projects.voxceleb.trials import Trials, draw_trials
 from projects.voxceleb.weights import embedder_state
 from shared.errors import UserError
+from shared.logging_out import spared
 from shared.run_folder import write_atomically
 from shared.training import Batch, Task
 
@@ -148,7 +150,8 @@ class SpeakerVerification(Task):
             zip(scores.tolist(), trials.target, trials.pairs.tolist(), strict=True),
         )
         lines = (f"{score:.6f} {int(target)} {names[a]} {names[b]}\n" for score, target, (a, b) in rows)
-        write_atomically(place, "".join(lines))
+        with nullcontext() if self.protocol.scores else spared("scores.txt"):
+            write_atomically(place, "".join(lines))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, **options: Any) -> Any:
         """A checkpoint of ours; a network alone, such as a published one, leaves the loss as it is.

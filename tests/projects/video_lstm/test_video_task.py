@@ -113,6 +113,16 @@ def test_a_resumed_run_keeps_the_report_of_a_better_epoch(make, tmp_path):
     assert (tmp_path / "classes.tsv").read_text() != best
 
 
+def test_a_report_that_cannot_be_written_costs_no_run_but_an_evaluation(make, tmp_path, caplog):
+    (tmp_path / "classes.tsv").mkdir()
+    training, evaluating = make(), make(report=str(tmp_path))
+    training.rails = SimpleNamespace(folder=SimpleNamespace(path=tmp_path))
+    training.write_report(torch.eye(3), 1.0)
+    assert "classes.tsv, confusion.png: not written this time" in caplog.text
+    with pytest.raises(OSError):
+        evaluating.write_report(torch.eye(3), 1.0)
+
+
 def test_the_classes_table_and_picture(tmp_path):
     matrix = np.array([[4, 0, 0], [3, 1, 0], [0, 0, 0]])
     write_report(tmp_path / "new", matrix, ["good", "bad", "nobody's"])

@@ -234,6 +234,12 @@ def test_the_margin_grows_with_the_steps(run, monkeypatch):
     assert seen == [0, 0.25, 0.5, 0.75, 1, 1, 1, 1]
 
 
+def test_scores_that_cannot_be_written_do_not_end_the_run(run, tmp_path):
+    (tmp_path / "run" / "scores.txt").mkdir(parents=True)
+    outcome = run(f"run_dir={tmp_path / 'run'}")
+    assert outcome.code == 0 and "scores.txt: not written this time" in outcome.out
+
+
 def test_a_published_network_evaluates_without_its_loss(command, speech, tmp_path):
     settings = {"n_mels": 40, "embedding": 16, "widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
     state = {f"__S__.{name}": tensor for name, tensor in ResNetSE34V2(**settings).state_dict().items()}
