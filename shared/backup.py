@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import re
 import shutil
 import threading
 import time
@@ -25,6 +26,8 @@ from shared.run_folder import HISTORY, RunFolder
 log = logging.getLogger(__name__)
 TELL_EVERY = 10.0
 HISTORY_OF_A_RUN = (*HISTORY, "config.yaml")
+JOB = re.compile(r"job_\d+")
+"""hydra.sweep.subdir of conf/base.yaml; under another, the multirun.yaml that Hydra writes tells a sweep."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class State:
 
 
 class Backups:
-    """Copies a run to `url`/`project`/`name of its folder`, and restores it from there.
+    """Copies a run to `url`/`project`/`name_of` its folder, and restores it from there.
 
     `keep` backups of this run stay; `retries` as in policy.Backup; `wait_minutes` bounds the wait at the run's end.
     """
@@ -50,8 +53,9 @@ class Backups:
     ) -> None:
         self.folder, self.project, self.url, self.keep = folder, project, url, keep
         self.wait_seconds = 60 * wait_minutes
-        self.place = "/".join([url.rstrip("/"), project, folder.path.name])
-        self.store = open_store(url, project, folder.path.name)
+        name = name_of(folder.path)
+        self.place = "/".join([url.rstrip("/"), project, name])
+        self.store = open_store(url, project, name)
         self.hurry = threading.Event()
         self.backup = Backup(self.store, retries, sleep=self.hurry.wait, sent=self._count)
         self.worker: Latest[State] = Latest("backup", self._back_up, State.discard)
@@ -195,6 +199,12 @@ class Backups:
 
     def _count(self, sent: int) -> None:
         self.sent += sent
+
+
+def name_of(run: Path) -> str:
+    """The run folder's name; for a job of a sweep with the sweep's before it, since each sweep has a job_0."""
+    job = JOB.fullmatch(run.name) or (run.parent / "multirun.yaml").exists()
+    return f"{run.parent.name}/{run.name}" if job else run.name
 
 
 def hold(path: Path, links: Path) -> Path:

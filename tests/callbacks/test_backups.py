@@ -120,6 +120,24 @@ def test_a_store_behaves_as_the_policy_expects():
     assert store.names() == []
 
 
+@pytest.mark.parametrize("subdir", ["job_${hydra.job.num}", "seed_${seed}"])
+def test_each_sweep_has_a_backup_of_its_own(train, place, tmp_path, subdir):
+    def jobs(folder: Path) -> tuple[list[str], list[str]]:
+        sweep = ("-m", "seed=1,2", f"hydra.sweep.subdir={subdir}", "trainer.max_epochs=1")
+        assert train(folder, *sweep, f"backup.url={place}").code == 0
+        found = sorted(path.parent for path in folder.glob("*/run_id"))
+        events = [json.loads((job / "summary.json").read_text())["events"] for job in found]
+        restored = [each["message"] for job in events for each in job if each["kind"] == "restored"]
+        return [(job / "run_id").read_text() for job in found], restored
+
+    first, restored = jobs(tmp_path / "here/one")
+    assert not restored
+    second, restored = jobs(tmp_path / "here/two")
+    assert not restored and len({*first, *second}) == 4
+    again, restored = jobs(tmp_path / "there/one")
+    assert again == first and len(restored) == 2 and "/imagenet_resnet/one/" in restored[0]
+
+
 @pytest.mark.parametrize(
     "url, words",
     [
