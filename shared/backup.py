@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.backup_store import open_store
+from shared.errors import UserError
 from shared.latest import Latest
 from shared.policy.backup import Backup, BackupError
 from shared.policy.backup_manifest import Manifest
@@ -70,14 +71,16 @@ class Backups:
             part.unlink()
 
     def restore(self) -> bool:
-        """Fetch the run's newest good backup into its folder; False if there is none."""
+        """Fetch the run's newest good backup into its folder; False if there is none.
+
+        Raises UserError if that cannot be known: a run that begins anew because the network is late is lost work.
+        """
         told = self.folder.events.path.read_text("utf-8") if self.folder.events.path.exists() else ""
         try:
             restored = Backup(self.store, retries=2).restore(self.folder.path)
-            others = open_store(self.url, self.project).names() if restored.manifest is None else []
         except (BackupError, OSError) as error:
-            self._event("backup_failed", f"{self.place} cannot be read, so nothing is restored: {error}", {})
-            return False
+            mend = "try again, or resume=never to start afresh"
+            raise UserError(f"{self.place} cannot be restored from: {error}", "backup.url", mend) from error
         self.folder.reopen()
         self.folder.events.file.add(told)
         for reason in restored.skipped:
@@ -87,12 +90,17 @@ class Backups:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info["time"]))
             message = f"restored from {self.place}: epoch {info['epoch']}, step {info['step']}, saved {when}"
             self._event("restored", message, info, logging.INFO)
-        elif others:
-            names = ", ".join(sorted(others)[-5:])
-            log.info(
-                "backup: %s holds %s of %s; run_dir=.../NAME continues one", self.url, names, self.project
-            )
+        else:
+            self._name_others()
         return restored.manifest is not None
+
+    def _name_others(self) -> None:
+        """Say which runs have backups here, for whoever meant one of them."""
+        with suppress(OSError):
+            if names := ", ".join(sorted(open_store(self.url, self.project).names())[-5:]):
+                log.info(
+                    "backup: %s holds %s of %s; run_dir=.../NAME continues one", self.url, names, self.project
+                )
 
     def start(self) -> None:
         """See whether the place can be used, and say so if not; the run goes on in any case."""

@@ -31,6 +31,10 @@ class BackupError(Exception):
     """A backup or restore that failed for good; the message names the file and the cause."""
 
 
+class Damaged(BackupError):
+    """The store was reached, and what it should hold is not there or not what was written."""
+
+
 @dataclass(frozen=True)
 class Restored:
     """Which backup was restored (None: there was no good one), and why newer ones were not."""
@@ -71,14 +75,14 @@ class Backup:
     def restore(self, folder: Path) -> Restored:
         """Fetch the newest good backup into `folder`; files there are replaced only once all have verified.
 
-        Raises BackupError if the store cannot be listed.
+        Passes over what is proven damaged or missing; raises BackupError for what cannot be read now.
         """
         skipped: list[str] = []
         for name in self._manifests():
             try:
                 manifest = self._load(name)
                 self._fetch(manifest, folder)
-            except BackupError as error:
+            except Damaged as error:
                 skipped.append(f"{name}: {error}")
             else:
                 return Restored(manifest, skipped)
@@ -165,10 +169,10 @@ class Backup:
             return False
 
     def _concerns(self, manifest: str, ours: Callable[[Mapping[str, Any]], bool]) -> bool:
-        """Whether a backup is ours; one that cannot be read is nobody else's."""
+        """Whether a backup is ours; a damaged one is nobody else's."""
         try:
             return ours(self._load(manifest).info)
-        except BackupError:
+        except Damaged:
             return True
 
     def _manifests(self) -> list[str]:
@@ -209,13 +213,15 @@ class Backup:
             entry.check(source, sink)
 
     def _retry(self, what: str, action: Callable[[], Result], *final: type[OSError]) -> Result:
-        """Result of `action`, tried again after an OSError that is not `final`; raises BackupError."""
+        """Result of `action`, tried again after an OSError; raises Damaged for a `final` one, else BackupError."""
         attempt = 0
         while True:
             try:
                 return action()
+            except final as error:
+                raise Damaged(f"{what}: {error}") from error
             except OSError as error:
-                if attempt == self.retries or isinstance(error, final):
+                if attempt == self.retries:
                     raise BackupError(f"{what}: {error}") from error
                 delay = min(self.delay * 2**attempt, LONGEST_DELAY)
                 log.warning("backup of %s failed (%s); trying again in %g s", what, error, delay)

@@ -69,6 +69,25 @@ def test_a_damaged_newest_backup_is_passed_over(train, whole, place, tmp_path, d
     assert newest["manifest"] in resumed.events("backup_damaged")[0]
 
 
+@pytest.mark.parametrize("operation", ["names", "read"])
+def test_a_new_machine_does_not_begin_anew_while_the_place_is_away(
+    train, place, tmp_path, monkeypatch, operation
+):
+    ended = train(tmp_path / "here/mine", f"backup.url={place}", "trainer.max_epochs=1")
+
+    def refuse(self, *name):
+        raise OSError("no route to host")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, operation, refuse)
+        early = train(tmp_path / "there/mine", f"backup.url={place}", "trainer.max_epochs=1")
+    assert early.code == 2 and not list((early.folder / "checkpoints").iterdir())
+    error = early.said.splitlines()[-1]
+    assert "no route to host (backup.url): try again, or resume=never to start afresh" in error
+    again = train(tmp_path / "there/mine", f"backup.url={place}", "trainer.max_epochs=1")
+    assert again.events("restored") and again.weights() == ended.weights()
+
+
 def test_other_runs_there_are_named_and_never_pruned(train, place, tmp_path):
     first = train(tmp_path / "here/mine", f"backup.url={place}", "trainer.max_epochs=1")
     there = stored(place, first.folder)

@@ -243,6 +243,40 @@ def test_restore_leaves_the_folder_alone_unless_a_whole_backup_is_there(tmp_path
     assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["mine"] * 2
 
 
+@pytest.mark.parametrize("operation, part", [("names", ""), ("read", "manifest-00000002"), ("read", "-last")])
+def test_what_cannot_be_read_now_is_no_reason_to_take_an_older_backup(tmp_path, operation, part):
+    store = MemoryStore()
+    for text in ("old", "new"):
+        quiet(store).save(write(tmp_path, last=text))
+
+    def fail(what: str, name: str) -> None:
+        if what == operation and part in name:
+            raise ConnectionError("no route to host")
+
+    store.fail = fail
+    with pytest.raises(BackupError, match="no route to host"):
+        quiet(store, retries=1).restore(tmp_path / "new")
+    assert not (tmp_path / "new/last").exists()
+    store.fail = lambda operation, name: None
+    assert restored(quiet(store)) == ({"last": "new"}, [])
+
+
+def test_prune_deletes_nothing_of_which_it_cannot_know_whose_it_is(tmp_path):
+    store = MemoryStore()
+    for run in ("theirs", "ours", "ours"):
+        quiet(store).save(write(tmp_path, last=run), {"run": run})
+    before = dict(store.files)
+
+    def fail(what: str, name: str) -> None:
+        if name == "manifest-00000001.json":
+            raise ConnectionError("no route to host")
+
+    store.fail = fail
+    with pytest.raises(BackupError):
+        quiet(store).prune(1, lambda info: info["run"] == "ours")
+    assert store.files == before
+
+
 def test_a_file_is_hashed_anew_only_when_it_changes(tmp_path, monkeypatch):
     sizes: list[int] = []
     backup = quiet(MemoryStore(), sent=sizes.append)
