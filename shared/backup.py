@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shared.backup_store import open_store
 from shared.errors import UserError
 from shared.latest import Latest
-from shared.policy.backup import Backup, BackupError
+from shared.policy.backup import Backup, BackupError, Restored
 from shared.policy.backup_manifest import Manifest
 from shared.policy.backup_store import same_place
 from shared.policy.retention import Checkpoint as Record
@@ -70,29 +71,57 @@ class Backups:
         for part in [*folder.path.glob("*.part"), *folder.checkpoints.glob("*.part")]:
             part.unlink()
 
-    def restore(self) -> bool:
-        """Fetch the run's newest good backup into its folder; False if there is none.
+    def restore(self, local: Mapping[str, Any] | None = None) -> bool:
+        """Fetch the run's newest good backup into its folder, which has no checkpoint; False if there is none.
 
-        Raises UserError if that cannot be known: a run that begins anew because the network is late is lost work.
+        If it has one, of state `local`, only a backup of the same run from a later step counts. Raises UserError if
+        nothing is here and nobody can say what is there: a run that began anew then would be a run lost.
         """
         told = self.folder.events.path.read_text("utf-8") if self.folder.events.path.exists() else ""
+        kept: list[Path] = []
         try:
-            restored = Backup(self.store, retries=2).restore(self.folder.path)
+            restored = self._fetch(local, kept)
         except (BackupError, OSError) as error:
-            mend = "try again, or resume=never to start afresh"
-            raise UserError(f"{self.place} cannot be restored from: {error}", "backup.url", mend) from error
-        self.folder.reopen()
-        self.folder.events.file.add(told)
+            if local is None:
+                mend = "try again, or resume=never to start afresh"
+                raise UserError(
+                    f"{self.place} cannot be restored from: {error}", "backup.url", mend
+                ) from error
+            message = f"{self.place} cannot be read now, so the run goes on from what is here: {error}"
+            self._event("backup_failed", message, local)
+            return False
+        if restored.manifest is not None:
+            self.folder.reopen()
+            self.folder.events.file.add("" if kept else told)
         for reason in restored.skipped:
             self._event("backup_damaged", f"{self.place}: passed over {reason}", {})
         if restored.manifest is not None:
             info = restored.manifest.info
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info["time"]))
             message = f"restored from {self.place}: epoch {info['epoch']}, step {info['step']}, saved {when}"
+            message += "".join(f"; the earlier state that was here is kept in {folder}" for folder in kept)
             self._event("restored", message, info, logging.INFO)
-        else:
+        elif local is None:
             self._name_others()
         return restored.manifest is not None
+
+    def _fetch(self, local: Mapping[str, Any] | None, kept: list[Path]) -> Restored:
+        """As `restore`; the folder in which it keeps what it replaces goes to `kept`."""
+        if local is None:
+            return Backup(self.store, retries=2).restore(self.folder.path)
+
+        def ours(info: Mapping[str, Any]) -> bool:
+            return info.get("run_id") == local.get("run_id")
+
+        def later(info: Mapping[str, Any]) -> bool:
+            return ours(info) and info["step"] > local["step"]
+
+        backup = Backup(self.store, retries=0)
+        newest = backup.newest(ours)  # an older one from a later step is what the run had gone back from
+        if newest is None or not later(newest.info):
+            return Restored(None, [])
+        aside = partial(self.folder.set_aside, clear=False)
+        return backup.restore(self.folder.path, later, lambda: kept.append(aside()))
 
     def _name_others(self) -> None:
         """Say which runs have backups here, for whoever meant one of them."""
@@ -193,7 +222,7 @@ class Backups:
                     )
                 self.cause = ""
                 with suppress(BackupError):  # said in the log by the policy; what is too much does no harm
-                    self.backup.prune(self.keep, lambda info: info.get("run_id") == state.info["run_id"])
+                    self.backup.prune(self.keep, partial(is_before, state.info))
         except Exception as error:  # whatever a file system raises, training goes on
             self.failures, self.cause = self.failures + 1, f"{error}" or type(error).__name__
             at = f"epoch {state.info['epoch']}, step {state.info['step']}"
@@ -207,6 +236,11 @@ class Backups:
 
     def _count(self, sent: int) -> None:
         self.sent += sent
+
+
+def is_before(state: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
+    """Whether a backup is of the same run as `state` and not from a later step, to which another machine went on."""
+    return info.get("run_id") == state["run_id"] and info["step"] <= state["step"]
 
 
 def name_of(run: Path) -> str:

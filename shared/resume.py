@@ -56,7 +56,8 @@ class Start:
 
 
 def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
-    """The start that `resume` and `resume_mode` ask for; `restore()` fetches the run from its backup.
+    """The start that `resume` and `resume_mode` ask for; `restore(state)` fetches the run from its backup
+    if that is further than the checkpoint here (of that state, or None).
 
     Raises UserError for a checkpoint that cannot be used, and for resume_mode=exact with other settings.
     """
@@ -90,7 +91,7 @@ def _locate(cfg: DictConfig, folder: RunFolder, restore: Any) -> Path | None:
     if cfg.resume != "auto":
         return _named(Path(cfg.resume).expanduser())
     path = newest(folder)
-    if path is None and restore is not None and restore():
+    if restore is not None and restore(read(path).get(KEY, {}) if path else None):
         path = newest(folder)
     return path
 

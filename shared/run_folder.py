@@ -77,7 +77,7 @@ class RunFolder:
         kept = self.path / f"earlier-{number}"
         (kept / "checkpoints").mkdir(parents=True)
         history = [self.path / name for name in HISTORY if (self.path / name).exists()]
-        checkpoints = list(self.checkpoints.glob("[!.]*"))
+        checkpoints = [path for path in self.checkpoints.glob("[!.]*") if path.suffix != ".part"]
         for path in history:
             shutil.copy2(path, kept)
         for path in checkpoints:

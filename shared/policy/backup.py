@@ -72,20 +72,35 @@ class Backup:
         self._retry(manifest.name, lambda: self._upload(BytesIO(text), entry))
         return manifest
 
-    def restore(self, folder: Path) -> Restored:
-        """Fetch the newest good backup into `folder`; files there are replaced only once all have verified.
+    def newest(self, ours: Callable[[Mapping[str, Any]], bool]) -> Manifest | None:
+        """The newest backup whose `info` is `ours`, going by its manifest; raises BackupError."""
+        for name in self._manifests():
+            with suppress(Damaged):
+                manifest = self._load(name)
+                if ours(manifest.info):
+                    return manifest
+        return None
 
-        Passes over what is proven damaged or missing; raises BackupError for what cannot be read now.
+    def restore(
+        self,
+        folder: Path,
+        wanted: Callable[[Mapping[str, Any]], bool] = lambda info: True,
+        ready: Callable[[], object] = lambda: None,
+    ) -> Restored:
+        """Fetch the newest good backup whose `info` is `wanted` into `folder`.
+
+        Files there are replaced only once all have verified and `ready` has been called. Passes over what is proven
+        damaged or missing; raises BackupError for what cannot be read now.
         """
         skipped: list[str] = []
         for name in self._manifests():
             try:
                 manifest = self._load(name)
-                self._fetch(manifest, folder)
+                if wanted(manifest.info):
+                    self._fetch(manifest, folder, ready)
+                    return Restored(manifest, skipped)
             except Damaged as error:
                 skipped.append(f"{name}: {error}")
-            else:
-                return Restored(manifest, skipped)
         return Restored(None, skipped)
 
     def prune(
@@ -196,11 +211,12 @@ class Backup:
         names = self._retry("list of backups", self.store.names)
         return [name for name in names if LEFTOVER.fullmatch(name) and name not in named]
 
-    def _fetch(self, manifest: Manifest, folder: Path) -> None:
+    def _fetch(self, manifest: Manifest, folder: Path, ready: Callable[[], object]) -> None:
         parts = {folder / f"{name}.part": folder / name for name in manifest.files}
         try:
             for part, (name, entry) in zip(parts, manifest.files.items(), strict=True):
                 self._retry(name, partial(self._download, entry, part), Corrupt, FileNotFoundError)
+            ready()
             for part, target in parts.items():
                 part.replace(target)
         finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+import torch
 
 from shared.backup_store import FsspecStore, open_store
 from shared.errors import UserError
@@ -22,6 +23,10 @@ def place(tmp_path) -> Path:
 
 def stored(place: Path, folder: Path) -> Path:
     return place / "imagenet_resnet" / folder.name
+
+
+def manifests(store: LocalStore) -> list[str]:
+    return [name for name in store.names() if name.startswith("manifest")]
 
 
 def one_event(ended, kind: str) -> str:
@@ -86,6 +91,46 @@ def test_a_new_machine_does_not_begin_anew_while_the_place_is_away(
     assert "no route to host (backup.url): try again, or resume=never to start afresh" in error
     again = train(tmp_path / "there/mine", f"backup.url={place}", "trainer.max_epochs=1")
     assert again.events("restored") and again.weights() == ended.weights()
+
+
+@pytest.fixture
+def moved_on(train, interrupt, monkeypatch, place, tmp_path):
+    """`moved_on(...)` trains in `here`, stopped in its second epoch; by now `there` has ended the same run."""
+    with monkeypatch.context():
+        interrupt("training_step", 8)
+        train(tmp_path / "here/mine", f"backup.url={place}", "backup.keep=2")
+    monkeypatch.undo()
+    train(tmp_path / "there/mine", f"backup.url={place}", "backup.keep=2")
+    return lambda *more: train(tmp_path / "here/mine", f"backup.url={place}", "backup.keep=2", *more)
+
+
+def test_a_disk_that_comes_back_takes_what_another_machine_has_done_since(moved_on, whole):
+    ended = moved_on()
+    assert ended.rows == whole.rows and ended.weights() == whole.weights()
+    told = ended.events("restored")[-1]
+    assert "step 15" in told and told.endswith(f"state that was here is kept in {ended.folder}/earlier-1")
+    kept = torch.load(ended.folder / "earlier-1/checkpoints/last.ckpt", weights_only=True)
+    assert kept["global_step"] == 8
+    again = moved_on()
+    assert not (again.folder / "earlier-2").exists() and len(again.events("restored")) == 2
+
+
+def test_a_place_that_is_away_stops_no_run_that_has_checkpoints(moved_on, whole, place, monkeypatch):
+    """It goes on from them, and deletes nothing that is further than they are."""
+    there = LocalStore(place / "imagenet_resnet/mine")
+    steps = {name: json.loads(there.read(name).read())["backup"]["info"]["step"] for name in manifests(there)}
+
+    def refuse(self):
+        monkeypatch.setattr(LocalStore, "names", original)
+        raise OSError("no route to host")
+
+    original = LocalStore.names
+    monkeypatch.setattr(LocalStore, "names", refuse)
+    ended = moved_on("trainer.max_epochs=2", "resume_mode=extend", "backup.keep=1")
+    assert ended.code == 0 and ended.summary["steps"] == 10
+    assert "goes on from what is here: list of backups: no route to host" in one_event(ended, "backup_failed")
+    further = {name for name, step in steps.items() if step > 10}
+    assert further and further < set(manifests(there))
 
 
 def test_other_runs_there_are_named_and_never_pruned(train, place, tmp_path):
