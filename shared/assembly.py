@@ -65,7 +65,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         resume.make_room(start, folder)
         ranks.tell(str(start.path or ""))
     if backups:
-        backups.start()
+        backups.start(start.began)
     trainer = build_trainer(cfg, folder)
     refuse_ranks_in_a_sweep(trainer.world_size)
     refuse_with_fsdp(cfg, trainer)

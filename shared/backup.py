@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from shared.backup_store import open_store
-from shared.errors import UserError
 from shared.latest import Latest
-from shared.policy.backup import Backup, BackupError, Restored
-from shared.policy.backup_manifest import Manifest
+from shared.policy.backup import Backup, BackupError
+from shared.policy.backup_manifest import Manifest, is_later, is_of
 from shared.policy.backup_store import same_place
 from shared.policy.retention import Checkpoint as Record
 from shared.preflight import size
+from shared.restoring import name_others, restore
 from shared.run_folder import HISTORY, RunFolder
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Backups:
         self.worker: Latest[State] = Latest("backup", self._back_up, State.discard)
         self.numbers = itertools.count(1)
         self.checked, self.skipped = False, ""
+        self.began: list[str] | None = None
         self.latest: dict[str, Record] = {}
         self.newest: Manifest | None = None
         self.failures, self.cause, self.sent = 0, "", 0
@@ -71,68 +72,19 @@ class Backups:
         for part in [*folder.path.glob("*.part"), *folder.checkpoints.glob("*.part")]:
             part.unlink()
 
-    def restore(self, local: Mapping[str, Any] | None = None) -> bool:
-        """Fetch the run's newest good backup into its folder, which has no checkpoint; False if there is none.
+    def restore(self, local: Mapping[str, Any] | None = None, began: list[str] | None = None) -> bool:
+        """Fetch the run's newest good backup into its folder; False if there is none. See `shared.restoring`."""
+        restored = restore(self.folder, self.store, self.place, local, began)
+        if local is None and not restored:
+            name_others(self.url, self.project)
+        return restored
 
-        If it has one, of state `local`, only a backup of the same run from a later step counts. Raises UserError if
-        nothing is here and nobody can say what is there: a run that began anew then would be a run lost.
+    def start(self, began: list[str] | None = None) -> None:
+        """See whether the place can be used, and say so if not; the run goes on in any case.
+
+        `began`: the `resume` path and mode that it began with, for `restore`.
         """
-        told = self.folder.events.path.read_text("utf-8") if self.folder.events.path.exists() else ""
-        kept: list[Path] = []
-        try:
-            restored = self._fetch(local, kept)
-        except (BackupError, OSError) as error:
-            if local is None:
-                mend = "try again, or resume=never to start afresh"
-                raise UserError(
-                    f"{self.place} cannot be restored from: {error}", "backup.url", mend
-                ) from error
-            message = f"{self.place} cannot be read now, so the run goes on from what is here: {error}"
-            self._event("backup_failed", message, local)
-            return False
-        if restored.manifest is not None:
-            self.folder.reopen()
-            self.folder.events.file.add("" if kept else told)
-        for reason in restored.skipped:
-            self._event("backup_damaged", f"{self.place}: passed over {reason}", {})
-        if restored.manifest is not None:
-            info = restored.manifest.info
-            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(info["time"]))
-            message = f"restored from {self.place}: epoch {info['epoch']}, step {info['step']}, saved {when}"
-            message += "".join(f"; the earlier state that was here is kept in {folder}" for folder in kept)
-            self._event("restored", message, info, logging.INFO)
-        elif local is None:
-            self._name_others()
-        return restored.manifest is not None
-
-    def _fetch(self, local: Mapping[str, Any] | None, kept: list[Path]) -> Restored:
-        """As `restore`; the folder in which it keeps what it replaces goes to `kept`."""
-        if local is None:
-            return Backup(self.store, retries=2).restore(self.folder.path)
-
-        def ours(info: Mapping[str, Any]) -> bool:
-            return info.get("run_id") == local.get("run_id")
-
-        def later(info: Mapping[str, Any]) -> bool:
-            return ours(info) and info["step"] > local["step"]
-
-        backup = Backup(self.store, retries=0)
-        newest = backup.newest(ours)  # an older one from a later step is what the run had gone back from
-        if newest is None or not later(newest.info):
-            return Restored(None, [])
-        aside = partial(self.folder.set_aside, clear=False)
-        return backup.restore(self.folder.path, later, lambda: kept.append(aside()))
-
-    def _name_others(self) -> None:
-        """Say which runs have backups here, for whoever meant one of them."""
-        with suppress(OSError):
-            if names := ", ".join(sorted(open_store(self.url, self.project).names())[-5:]):
-                log.info(
-                    "backup: %s holds %s of %s; run_dir=.../NAME continues one", self.url, names, self.project
-                )
-
-    def start(self) -> None:
-        """See whether the place can be used, and say so if not; the run goes on in any case."""
+        self.began = began
         try:
             self._check()
         except Exception as error:  # whatever a file system raises
@@ -156,7 +108,8 @@ class Backups:
         history = {name: self.folder.path / name for name in HISTORY_OF_A_RUN}
         held |= {name: path for name, path in history.items() if path.exists()}
         last = records["last"]
-        info = {"epoch": last.epoch, "step": last.step, "time": time.time(), "run_id": self.folder.id}
+        info = {"epoch": last.epoch, "step": last.step, "time": time.time()}
+        info |= {"run_id": self.folder.id, "began": self.began}
         self.worker.put(State(held, info, links))
 
     def finish(self, impatient: Callable[[], bool]) -> None:
@@ -222,7 +175,7 @@ class Backups:
                     )
                 self.cause = ""
                 with suppress(BackupError):  # said in the log by the policy; what is too much does no harm
-                    self.backup.prune(self.keep, partial(is_before, state.info))
+                    self.backup.prune(self.keep, partial(may_go, run=state.info))
         except Exception as error:  # whatever a file system raises, training goes on
             self.failures, self.cause = self.failures + 1, f"{error}" or type(error).__name__
             at = f"epoch {state.info['epoch']}, step {state.info['step']}"
@@ -238,9 +191,9 @@ class Backups:
         self.sent += sent
 
 
-def is_before(state: Mapping[str, Any], info: Mapping[str, Any]) -> bool:
-    """Whether a backup is of the same run as `state` and not from a later step, to which another machine went on."""
-    return info.get("run_id") == state["run_id"] and info["step"] <= state["step"]
+def may_go(info: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether a backup may be deleted when it is old enough: never what another machine has done since."""
+    return is_of(info, run) and not is_later(info, run)
 
 
 def name_of(run: Path) -> str:

@@ -35,6 +35,8 @@ class Start:
     path: Path | None = None
     state: dict[str, Any] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
+    began: list[str] | None = None
+    """The `resume` path and mode that the run once began with, where it began with one."""
     lr_jump: float | None = None
     """Next LR / last LR, where an extended run goes on with more than twice the LR."""
 
@@ -56,8 +58,8 @@ class Start:
 
 
 def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
-    """The start that `resume` and `resume_mode` ask for; `restore(state)` fetches the run from its backup
-    if that is further than the checkpoint here (of that state, or None).
+    """The start that `resume` and `resume_mode` ask for; `restore(state, began)` fetches the run from its
+    backup if that is further than the checkpoint here (of that state, or None).
 
     Raises UserError for a checkpoint that cannot be used, and for resume_mode=exact with other settings.
     """
@@ -66,33 +68,55 @@ def find(cfg: DictConfig, folder: RunFolder, restore: Any = None) -> Start:
 
 def begin(cfg: DictConfig, folder: RunFolder, path: Path | None) -> Start:
     """The start at checkpoint `path`, or afresh; raises as `find`."""
-    if path is None and cfg.resume_mode != "exact":
+    mode, began = cfg.resume_mode, _began(cfg)
+    if path is None and mode != "exact":
         what = f"there is no checkpoint to go on from in {folder.checkpoints}"
-        raise UserError(
-            what, f"resume_mode={cfg.resume_mode}", "give resume=PATH, or start with resume_mode=exact"
-        )
-    if path is None or cfg.resume_mode == "weights":
-        return Start(cfg.resume_mode, path)
+        raise UserError(what, f"resume_mode={mode}", "give resume=PATH, or start with resume_mode=exact")
+    if path is not None and _goes_on(cfg, folder, path):
+        mode = "exact"
+    if path is None or mode == "weights":
+        return Start(mode, path, began=began)
     state = read(path).get(KEY)
     if state is None:
         raise UserError(f"{path} holds weights only", "resume", "take them with resume_mode=weights")
     found = differences(state["config"], cfg)
-    if found and cfg.resume_mode == "exact":
+    if found and mode == "exact":
         named = [str(each) for each in found[:NAMED]] + [f"{len(found) - NAMED} more"] * (len(found) > NAMED)
         what = f"{len(found)} settings differ from those of {path}: {'; '.join(named)}"
         mend = "set them back, or go on with the new ones by resume_mode=extend (resume=never starts afresh)"
         raise UserError(what, "resume_mode=exact", mend)
-    return Start(cfg.resume_mode, path, state, found)
+    return Start(mode, path, state, found, began or state.get("began"))
+
+
+def _began(cfg: DictConfig) -> list[str] | None:
+    """What a run that begins at `resume`=PATH remembers of that."""
+    if cfg.resume in ("auto", "never"):
+        return None
+    return [str(Path(cfg.resume).expanduser().resolve()), cfg.resume_mode]
+
+
+def _goes_on(cfg: DictConfig, folder: RunFolder, path: Path) -> bool:
+    """Whether checkpoint `path` of this folder is what the same command with its resume=PATH has come to.
+
+    With other settings it is another command, which begins at PATH. All ranks see this for themselves.
+    """
+    began, state = _began(cfg), read(path).get(KEY, {})
+    own = path.resolve().parent == folder.checkpoints and began is not None and state.get("began") == began
+    return own and not differences(state["config"], cfg)
 
 
 def _locate(cfg: DictConfig, folder: RunFolder, restore: Any) -> Path | None:
     if cfg.resume == "never":
         return None
-    if cfg.resume != "auto":
-        return _named(Path(cfg.resume).expanduser())
-    path = newest(folder)
-    if restore is not None and restore(read(path).get(KEY, {}) if path else None):
+    path, auto = newest(folder), cfg.resume == "auto"
+    looks = restore is not None and (auto or path is None or _goes_on(cfg, folder, path))
+    if looks and restore(read(path).get(KEY, {}) if path else None, _began(cfg)):
         path = newest(folder)
+    if auto:
+        return path
+    if path is None or not _goes_on(cfg, folder, path):
+        return _named(Path(cfg.resume).expanduser())
+    log.info("resume: %s began at %s, and goes on from where it is", folder.path, cfg.resume)
     return path
 
 

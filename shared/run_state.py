@@ -26,6 +26,7 @@ def run_state(task: Task, position: dict[str, int]) -> dict[str, Any]:
         "status": rails.summary.get("status"),
         "samples_per_second": rails.summary.get("samples_per_second"),
         "run_id": rails.folder.id,
+        "began": rails.start.began,
         "config": rails.config,
         "overrides": rails.overrides,
     }

@@ -45,7 +45,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     data.prepare()
     task: Task = build(cfg.task, "task", model=build_model(cfg, data), data=data)
     if backups:
-        backups.start()
+        backups.start(start.began)
     trainer = build_trainer(cfg, folder)
     refuse_ranks_in_a_sweep(trainer.world_size)
     batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))

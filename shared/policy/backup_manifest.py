@@ -72,6 +72,16 @@ class Manifest:
         return manifest
 
 
+def is_of(info: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether a backup with this `info` is one of the run that now is in state `run` (run_id, step)."""
+    return info.get("run_id") == run.get("run_id")
+
+
+def is_later(info: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+    """Whether it is of the same run, from a later step: another machine has gone on with it."""
+    return is_of(info, run) and info["step"] > run["step"]
+
+
 def read_hashed(
     source: BinaryIO,
     sink: BinaryIO | None = None,

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import torch
 
 from shared.cli import ROOT
 from shared.policy.schedule import CosineRestarts
@@ -125,6 +126,44 @@ def test_a_path_continues_another_run_in_a_folder_of_its_own(finished, train):
     assert ended.summary["resumed_from"] == str(path)
     for role in ended.summary["checkpoints"]:
         assert ended.state(role)["epoch"] == finished.state(role)["epoch"]
+
+
+@pytest.mark.parametrize("mode", ["exact", "extend", "weights"])
+@pytest.mark.parametrize("own", [False, True])
+def test_the_same_command_with_a_path_goes_on_from_its_own_progress(
+    finished, train, interrupt, monkeypatch, tmp_path, mode, own
+):
+    """However often it is requeued, be PATH in another folder or in its own, and on a new machine too."""
+    other = shutil.copytree(finished.folder, tmp_path / "other")
+    path = other / "checkpoints/cycle-1-best.ckpt"
+    run, begins = other if own else tmp_path / "run", 0 if mode == "weights" else step(path)
+    settings = [*RESTARTS, "trainer.max_epochs=4", f"resume={path}", f"resume_mode={mode}"]
+    settings += [f"backup.url={tmp_path / 'place'}"]
+    for number in (1, 2):
+        interrupt("training_step", 3)
+        cut = train(run, *settings)
+        monkeypatch.undo()
+        assert cut.code == 143 and step(run / "checkpoints/last.ckpt") == begins + 3 * number
+        assert ("goes on from where it is" in cut.said) == (number == 2)
+    ended = train(run, *settings)
+    assert (ended.code, ended.summary["steps"]) == (0, 20)
+    assert len(list(run.glob("earlier-*"))) == own
+    run.rename(tmp_path / "lost")
+    if not own:
+        moved = train(run, *settings)
+        assert moved.events("restored") and moved.weights() == ended.weights()
+
+
+def test_other_settings_with_a_path_begin_there_again(finished, train, tmp_path):
+    settings = [*RESTARTS, f"resume={finished.folder}", "resume_mode=weights", "trainer.max_epochs=1"]
+    train(tmp_path / "run", *settings)
+    again = train(tmp_path / "run", *settings, "seed=7")
+    assert again.code == 0 and (again.folder / "earlier-1/checkpoints/last.ckpt").exists()
+    assert again.summary["resumed_from"] == str(finished.folder / "checkpoints/last.ckpt")
+
+
+def step(path):
+    return torch.load(path, weights_only=True)["global_step"]
 
 
 @pytest.mark.parametrize("resume", ["/nowhere.ckpt", "{folder}/config.yaml"])

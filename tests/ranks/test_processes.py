@@ -98,3 +98,19 @@ def test_the_death_of_one_ends_both_and_one_goes_on_alone(tmp_path, launcher):
     assert "2 -> 1 devices, now 16 = 8 x 2 accumulation x 1 device" in out
     train(tmp_path / "whole", *more)
     same(tmp_path / "whole", tmp_path / "run")
+
+
+def test_ranks_agree_on_going_on_from_what_began_with_a_path(tmp_path):
+    """Only rank 0 looks: the others, told of the checkpoint, must not take its weights alone."""
+    train(tmp_path / "first")
+    path = tmp_path / "first/checkpoints/best.ckpt"
+    more = [f"resume={path}", "resume_mode=weights", "trainer.max_epochs=8", "trainer.devices=2"]
+    process = begin(tmp_path / "run", *more, launcher=TORCHRUN)
+    rank_one(tmp_path / "run")
+    process.terminate()
+    process.communicate()
+    out = train(tmp_path / "run", *more, launcher=TORCHRUN)
+    assert "goes on from where it is" in out and "resume=exact: on with epoch" in out
+    assert summary(tmp_path / "run")["epochs"] == 8 and not (tmp_path / "run/earlier-1").exists()
+    train(tmp_path / "whole", *more[:3])
+    same(tmp_path / "whole", tmp_path / "run")
