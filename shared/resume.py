@@ -78,7 +78,8 @@ def begin(cfg: DictConfig, folder: RunFolder, path: Path | None) -> Start:
         return Start(mode, path, began=began)
     state = read(path).get(KEY)
     if state is None:
-        raise UserError(f"{path} holds weights only", "resume", "take them with resume_mode=weights")
+        mend = "take them with resume_mode=weights, or as model.weights="
+        raise UserError(f"{path} holds weights only", "resume", mend)
     found = differences(state["config"], cfg)
     if found and mode == "exact":
         named = [str(each) for each in found[:NAMED]] + [f"{len(found) - NAMED} more"] * (len(found) > NAMED)
@@ -190,9 +191,15 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def load_weights(task: Any, path: Path) -> None:
-    """Copy a checkpoint's weights into a task, and nothing else of it."""
-    fit(task, content := read(path))
-    task.load_state_dict(content.get("state_dict", {}))
+    """Copy a checkpoint's weights, or a bare state dict of its network, into a task, and nothing else of it."""
+    content = read(path)
+    if (
+        "state_dict" not in content
+    ):  # Lightning's names begin with the task's `model`, Paddle's are the network's
+        prefix = "" if content.keys() & task.state_dict().keys() else "model."
+        content = {"state_dict": {f"{prefix}{name}": tensor for name, tensor in content.items()}}
+    fit(task, content)
+    task.load_state_dict(content["state_dict"])
     log.info("resume: weights of %s, all else afresh", path)
 
 
@@ -215,5 +222,6 @@ def _named(path: Path) -> Path:
             f"no checkpoint at {path}", "resume", "give a .ckpt file or a run folder, auto or never"
         )
     if reason := broken(path):
-        raise UserError(f"{path} is damaged: {reason}", "resume", "give another checkpoint, or auto")
+        mend = "give another checkpoint, or auto; files of weights alone are for model.weights="
+        raise UserError(f"{path} is damaged, or no checkpoint: {reason}", "resume", mend)
     return path

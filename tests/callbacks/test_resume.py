@@ -112,6 +112,18 @@ def test_weights_mode_takes_the_weights_and_nothing_else(again, finished):
     assert (kept / "metrics.csv").read_bytes() == (finished.folder / "metrics.csv").read_bytes()
 
 
+def test_bare_weights_are_taken_as_the_error_says(finished, train, tmp_path):
+    weights = {name.removeprefix("model."): each for name, each in finished.state()["state_dict"].items()}
+    torch.save(weights, path := tmp_path / "weights.pth")
+    settings = [*RESTARTS, "trainer.max_epochs=1", "optimizer.lr=1e-12", f"resume={path}"]
+    refused = train(None, *settings)
+    assert refused.code == 2 and "take them with resume_mode=weights" in refused.said.splitlines()[-1]
+    ended = train(None, *settings, "resume_mode=weights")
+    assert ended.summary["status"] == "completed" and ended.summary["resumed_from"] == str(path)
+    after = ended.state()["state_dict"]
+    assert all(weights[name].equal(after[f"model.{name}"]) for name in weights if name.endswith("weight"))
+
+
 def test_never_starts_afresh_and_keeps_what_was_there(again, finished):
     ended = again("resume=never", "trainer.max_epochs=4")
     assert ended.weights() == finished.weights() and ended.rows == finished.rows
