@@ -1,6 +1,7 @@
 """Forecasts against what really came: the measured targets, the contract, and the doubts that must be said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,36 @@ def test_our_own_config_is_the_plan(tmp_path):
     assert plan.lr[12] == pytest.approx(0.1) and plan.lr[11] < 0.02
 
 
+def cosine(epochs):
+    return lambda e: 0.1 * (1 + np.cos(np.pi * e / epochs)) / 2
+
+
+def extended(run, by):
+    """The request for 30 epochs under one cosine, as the run's own config or in words tells it."""
+    if by == "words":
+        return Request(until=30, schedule="cosine:lr=0.1")
+    schedule = {"_target_": "shared.policy.schedule.Cosine", "interval": "epoch"}
+    run.config = {"schedule": schedule, "optimizer": {"lr": 0.1}, "trainer": {"max_epochs": 30}}
+    return Request(until=30)
+
+
+@pytest.mark.parametrize("by", ["words", "config"])
+def test_a_new_schedule_leaves_the_past_as_it_was(tmp_path, by):
+    """Cosine to 0 in 10 epochs, extended to 30."""
+    run = synthetic(tmp_path, "val/acc", lambda e: 0.75 - 0.5 / e - 1.5 * cosine(10)(e - 1), 10, cosine(10))
+    made = forecast(run, extended(run, by), what_ifs=False)
+    assert made.lr == pytest.approx([*map(cosine(10), range(10)), *map(cosine(30), range(10, 30))])
+    assert made.lag == 0 and not any("one epoch early" in warning for warning in made.warnings)
+
+
+def test_the_plan_holds_where_the_log_runs_ahead_of_it_or_begins_late(tmp_path):
+    plan = list(map(cosine(30), range(30)))
+    for first, ahead in ((1, 1), (6, 0)):
+        run = synthetic(tmp_path, "val/acc", lambda e: 0.5, 12, lambda e, by=ahead: cosine(30)(e + by))
+        late = replace(run, epochs=run.epochs[first - 1 :], columns={"lr": run.lr[first - 1 :]})
+        assert make_plan(late, 30, None, "cosine:lr=0.1").lr == pytest.approx(plan)
+
+
 def test_later_rows_without_a_metric_are_the_plan(tmp_path):
     lines = TABLE.read_text().splitlines()
     blank = [",".join([line.split(",")[0], "", "", line.split(",")[3]]) for line in lines[21:]]
@@ -207,7 +238,7 @@ def test_a_plan_from_a_file_and_wrong_ones(tmp_path):
     (tmp_path / "plan.csv").write_text("epoch,lr\n11,0.04\n20,0.0\n")
     assert make_plan(run, None, tmp_path / "plan.csv", None).lr[-1] == 0
     (tmp_path / "plan.csv").write_text("epoch,lr\n1,0.04\n")
-    schedules = ("spiral", "cosine:q=1", "cosine:t_max=x", "cosine_restarts:t_0=-1")
+    schedules = ("spiral", "cosine:q=1", "cosine:t_max=x", "cosine_restarts:t_0=-1", "cosine:epochs=10")
     others = ({"plan": tmp_path / "plan.csv"}, {"until": 5}, {"metric": "nope"})
     for wrong in (*({"schedule": words} for words in schedules), *others):
         with pytest.raises(UserError):

@@ -1,6 +1,6 @@
 """The learning rates to come: from a file, a schedule in words, the run's config, or the log's own shape."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +61,12 @@ def make_plan(
     past = past_lr(run)
     length = until or planned_epochs(run)
     if file is not None:
-        return _from_file(file, past, last, until)
+        return _after(run, _from_file(file, last, until))
     if words is not None:
-        return _from_words(words, past, length or 2 * last)
+        return _after(run, _from_words(words, past, length or 2 * last))
     built = _from_config(run, length)
     if built is not None:
-        return built
+        return _after(run, built)
     ahead = past_lr(whole) if whole is not None else None
     if ahead is not None and len(ahead) > last + 1 and (until is None or until <= len(ahead)):
         return Plan(ahead[:until], "the log's own later rows", True)  # one row more is the epoch under way
@@ -89,7 +89,24 @@ def planned_epochs(run: RunLog) -> int | None:
     return next((n for n in found if isinstance(n, int) and last < n <= MAX_UNTIL), None)
 
 
-def _from_file(file: Path, past: np.ndarray | None, last: int, until: int | None) -> Plan:
+def _after(run: RunLog, plan: Plan) -> Plan:
+    """The plan with the logged rates in its past: an extended run was not trained at its new plan's early ones.
+
+    A log that runs one epoch ahead of the plan throughout is left out: there the plan is what was used.
+    """
+    past, lr, last = past_lr(run), plan.lr.copy(), int(run.epochs[-1])
+    if plan.until <= last:
+        raise UserError(
+            f"the plan ends before epoch {last + 1}", plan.source, f"plan more than {last} epochs"
+        )
+    if past is None or np.allclose(past, lr[1 : last + 1], rtol=0.01):
+        return plan
+    first = run.epochs[np.isfinite(run.lr)][0] - 1  # of epochs before the log begins, the plan knows more
+    lr[first:last] = past[first:]
+    return replace(plan, lr=lr)
+
+
+def _from_file(file: Path, last: int, until: int | None) -> Plan:
     table = read_csv(file)
     if "epoch" not in table.columns or "lr" not in table.columns:
         raise UserError(
@@ -103,8 +120,6 @@ def _from_file(file: Path, past: np.ndarray | None, last: int, until: int | None
     order = np.argsort(epoch)
     end = int(min(until or epoch.max(), MAX_UNTIL))
     full = np.interp(np.arange(1, end + 1), epoch[order], lr[order])
-    if past is not None:
-        full[: min(last, end)] = past[:end]
     return Plan(full, f"{file.name}", False)
 
 
