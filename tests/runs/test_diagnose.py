@@ -152,6 +152,11 @@ def test_config_smells(tmp_path, config, words):
     assert [f.code for f in found] == ["config_smell"] and words in found[0].message
 
 
+def test_our_own_cosine_may_end_before_the_run(tmp_path):
+    config = "schedule: {_target_: shared.policy.schedule.Cosine, t_max: 10}\ntrainer: {max_epochs: 12}"
+    assert run_of(tmp_path, "epoch,val/acc", [(e, 0.08 * e) for e in range(1, 13)], config) == []
+
+
 @pytest.mark.parametrize(
     "file", sorted(LIBRARY.glob("made/*.csv")) + sorted(LIBRARY.glob("real/ffcv*.csv")), ids=lambda f: f.stem
 )

@@ -40,7 +40,8 @@ def _number(config: dict, *keys: str) -> float | None:
 
 def _short_schedule(config: dict, text: str) -> str | None:
     end, epochs = _number(config, "t_max"), _number(config, "max_epochs", "epochs", "num_epochs")
-    if end and epochs and end < epochs and "restart" not in text:
+    ours = "shared.policy.schedule." in text  # holds its last rate instead
+    if end and epochs and end < epochs and "restart" not in text and not ours:
         return (
             f"schedule t_max={end:g} ends before max_epochs={epochs:g}: torch's cosine rises again after it"
         )
