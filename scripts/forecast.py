@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("run", type=Path, metavar="RUN_OR_CSV")
     made.add_argument("--metric", help="column to forecast (default: the monitored one)")
-    made.add_argument("--target", type=float, help="value to reach, in the metric's own kind: 0.75, not 75")
+    made.add_argument("--target", type=float, help="value to reach; rates from 1 on are in percent")
     made.add_argument("--until", type=int, metavar="EPOCH", help="last epoch to forecast")
     made.add_argument("--plan", type=Path, metavar="CSV", help="coming learning rates: columns epoch, lr")
     made.add_argument("--schedule", metavar="NAME:FIELD=VALUE,...", help="coming schedule, in epochs")

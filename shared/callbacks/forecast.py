@@ -13,6 +13,7 @@ from shared.errors import UserError
 from shared.runs.folder import read_folder
 from shared.runs.forecast.forecast import Forecast as Forecasted
 from shared.runs.forecast.forecast import Request, forecast
+from shared.runs.names import kind
 
 if TYPE_CHECKING:
     import lightning
@@ -93,7 +94,10 @@ class Forecast:
 
 
 def best_of_sweep(run_dir: Path, rails) -> float | None:
-    """The best value of the monitored metric among the finished jobs beside this one; None without any."""
+    """The best value of the monitored metric among the finished jobs beside this one; None without any.
+
+    None too for an error rate of 1 or more: it is nothing to aim at, and would be read as percent.
+    """
     values = []
     for path in run_dir.parent.glob("*/summary.json"):
         monitor = json.loads(path.read_text(encoding="utf-8")).get("monitor") or {}
@@ -105,4 +109,5 @@ def best_of_sweep(run_dir: Path, rails) -> float | None:
             values.append(monitor["best"])
     if not values:
         return None
-    return float(np.max(values) if rails.mode == "max" else np.min(values))
+    best = float(np.max(values) if rails.mode == "max" else np.min(values))
+    return None if kind(rails.monitor) == "error" and best >= 1 else best

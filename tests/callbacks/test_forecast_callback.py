@@ -43,3 +43,16 @@ def test_a_sweeps_target_is_its_best_finished_job(tmp_path):
     assert best_of_sweep(tmp_path / "job_2", Rails) == 0.8
     assert best_of_sweep(tmp_path / "job_1", Rails) == 0.6
     assert best_of_sweep(tmp_path / "elsewhere" / "job_9", Rails) is None
+
+
+def test_a_sweep_of_hopeless_error_rates_sets_no_target(tmp_path):
+    """A CER of 105 % would be read as one of 1.05 %."""
+
+    class Rails:
+        monitor, mode = "val/cer", "min"
+
+    (tmp_path / "job_0").mkdir()
+    for best, target in ((1.05, None), (0.9, 0.9)):
+        summary = {"monitor": {"name": "val/cer", "best": best}}
+        (tmp_path / "job_0" / "summary.json").write_text(json.dumps(summary))
+        assert best_of_sweep(tmp_path / "job_1", Rails) == target

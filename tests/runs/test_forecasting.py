@@ -9,6 +9,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.runs.cli import plain
+from shared.runs.forecast.context import as_fraction
 from shared.runs.forecast.draw import save
 from shared.runs.forecast.forecast import Request, forecast
 from shared.runs.forecast.plan import make_plan
@@ -108,6 +109,17 @@ def test_lower_is_better_goes_down(tmp_path, metric):
     )
     assert made.mode == "min" and 0 <= made.median[-1] < 0.055
     assert made.target["probability"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "given", "meant"),
+    [
+        ("val/eer", 1.5, 0.015), ("val/cer", 1, 0.01), ("val/cer", 0.9, 0.9),
+        ("val/top1", 75, 0.75), ("val/top1", 1, 1), ("val/loss", 1.5, 1.5), ("val/cer", None, None),
+    ],
+)  # fmt: skip
+def test_a_target_in_percent_is_known_by_its_size(metric, given, meant):
+    assert as_fraction(metric, given) == meant
 
 
 def test_the_lag_of_the_logged_rate_is_found(tmp_path):

@@ -14,14 +14,14 @@ CHANGES = ("image_size", "resolution", "resize", "mixup", "augment", "unfreeze",
 
 
 def as_fraction(metric: str, target: float | None) -> float | None:
-    """A target of a rate as the fraction it is: 75 for an accuracy can only be meant in percent."""
-    if (
-        target is not None
-        and names.is_rate(metric)
-        and target > (1.0 if names.mode(metric) == "max" else 3.0)
-    ):
-        return target / 100
-    return target
+    """A target of a rate as the fraction it is: 75 for an accuracy, 1.5 for an error rate, can only be percent.
+
+    A logged error rate may pass 1, but nobody aims at one.
+    """
+    if target is None or not names.is_rate(metric):
+        return target
+    percent = target >= 1 if names.kind(metric) == "error" else target > 1
+    return target / 100 if percent else target
 
 
 def declared_events(run: RunLog) -> list[int]:
