@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import UserError
+from shared.summary import restarts
 
 if TYPE_CHECKING:
     from shared.training import Task
@@ -23,6 +24,7 @@ def run_state(task: Task, position: dict[str, int]) -> dict[str, Any]:
         "lr": task.lr,
         "columns": dict(task.columns),
         "metrics_rows": len(rails.folder.metrics),
+        "restarts": restarts(rails.schedule, position["step"], rails.start.state),
         "status": rails.summary.get("status"),
         "samples_per_second": rails.summary.get("samples_per_second"),
         "run_id": rails.folder.id,

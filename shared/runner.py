@@ -128,7 +128,7 @@ def fit(assembly: Assembly, summary: dict[str, Any], end_without: Callable[[str]
         if watch:
             watch.over.set()
         summary |= {"epochs": trainer.current_epoch, "steps": trainer.global_step, **rails.summary}
-        summary["restarts"] = restarts(rails.schedule, trainer.global_step)
+        summary["restarts"] = restarts(rails.schedule, trainer.global_step, rails.start.state)
 
 
 def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:

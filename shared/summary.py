@@ -36,10 +36,16 @@ def git_commit(root: Path) -> str | None:
         return None
 
 
-def restarts(schedule: Schedule, steps: int) -> list[dict[str, Any]]:
-    """LR restarts within the first `steps` steps; `epoch` is the 1-based epoch that begins with the new LR."""
-    found = []
+def restarts(schedule: Schedule, steps: int, state: dict[str, Any]) -> list[dict[str, Any]]:
+    """LR restarts within the first `steps` steps; `epoch` is the 1-based epoch that begins with the new LR.
+
+    Those before the resume are what its checkpoint's `state` says: they may have been another schedule's.
+    """
+    found = list(state.get("restarts", []))
+    begun = state["step"] if "restarts" in state else 0
     for step in schedule.restarts(steps):
+        if step < begun:
+            continue
         before, after = schedule.lr(step - 1), schedule.lr(step)
         epoch = step // schedule.steps_per_epoch + 1
         found.append(

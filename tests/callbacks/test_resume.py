@@ -75,6 +75,7 @@ def test_extend_obeys_the_config_and_keeps_the_counters(again, finished):
     used = [float(row["lr"]) for row in rows[20:]]
     assert used == pytest.approx([plan.lr(step) for step in range(20, 70)], rel=1e-9)
     assert ended.rows[: len(finished.rows)] == finished.rows
+    assert ended.summary["restarts"] == finished.summary["restarts"] != []
     groups = ended.state()["optimizer_states"][0]["param_groups"]
     assert [group["weight_decay"] for group in groups] == [0.01, 0.0] and groups[0]["momentum"] == 0.5
     assert "schedule.t_0" in ended.said and "learning rates to come" in ended.said
