@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class OptunaSweeper(Sweeper):
-    """Tries settings until `n_trials` have ended, `n_jobs` at a time; jobs run wherever the launcher runs them.
+    """Tries `n_trials` settings, `n_jobs` at a time; jobs run wherever the launcher runs them.
 
     `params` are the default search space, which overrides on the command line replace key by key. The study lies in
     the sweep's folder: with the same run_dir, the search goes on, and first of all with jobs that were cut off.
@@ -42,10 +42,12 @@ class OptunaSweeper(Sweeper):
         for trial in study.interrupted():
             print(f"sweep: job {trial.number} was cut off; on with it", flush=True)
             self.evaluate(study, [[*fixed, *words(trial.params)]], trial.number)
-        while (left := self.n_trials - study.ended()) > 0:
+        while (left := self.n_trials - study.begun()) > 0:
             trials = [study.ask(space) for _ in range(min(self.n_jobs, left))]
             batch = [[*fixed, *words(trial.params)] for trial in trials]
             self.evaluate(study, batch, trials[0].number)
+        if waiting := ", ".join(f"job_{trial.number}" for trial in study.interrupted()):
+            print(f"sweep: interrupted: {waiting}; the same command goes on with them", flush=True)
 
     def check(self, fixed: list[str], space: dict[str, Any]) -> None:
         """Compose one job before any is tried: what is wrong with one is wrong with all."""

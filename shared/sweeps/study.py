@@ -44,8 +44,9 @@ class Study:
         """Trials that were begun and never ended: their process was killed, or the sweep was."""
         return self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
 
-    def ended(self) -> int:
-        return len(self.study.trials) - len(self.interrupted())
+    def begun(self) -> int:
+        """Trials that have been asked for; an interrupted one keeps its place among them."""
+        return len(self.study.trials)
 
     def ask(self, space: Space) -> Trial:
         try:

@@ -4,13 +4,16 @@ import json
 import math
 import signal
 import time
+from unittest.mock import Mock
 
 import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from hydra_plugins.trainyard.sweeper import OptunaSweeper
 from shared.cli import train
 from shared.errors import UserError
 from shared.sweeps.space import distribution, split
@@ -124,6 +127,28 @@ def test_a_killed_search_goes_on_with_the_job_it_was_at(command, tmp_path):
     (trial,) = study(tmp_path).trials
     assert trial.state == TrialState.COMPLETE and trial.params == drawn
     assert json.loads((tmp_path / "job_0" / "summary.json").read_text())["resumed_from"]
+
+
+def test_interrupted_jobs_count_and_wait_for_the_next_start(tmp_path, capsys):
+    search = OptunaSweeper(3, 2, OmegaConf.create({"lr": "interval(0.0,1.0)"}), optuna.samplers.RandomSampler)
+    place = {"hydra": {"sweep": {"dir": str(tmp_path)}}, "monitor": {"mode": "max"}, "seed": 1}
+    search.config, search.config_loader = OmegaConf.create(place), Mock()
+    summary, launched = {"status": "interrupted"}, []
+
+    def launch(batch, initial_job_idx):
+        for number in range(initial_job_idx, initial_job_idx + len(batch)):
+            launched.append(number)
+            assert len(launched) <= 6, "jobs without end"
+            (tmp_path / f"job_{number}").mkdir(exist_ok=True)
+            (tmp_path / f"job_{number}" / "summary.json").write_text(json.dumps(summary))
+
+    search.launcher = Mock(launch=launch)
+    search.sweep([])
+    assert launched == [0, 1, 2] and "interrupted: job_0, job_1, job_2;" in capsys.readouterr().out
+    summary |= {"status": "completed", "monitor": {"name": "val/top1", "best": 0.5}}
+    search.sweep([])
+    assert launched == [0, 1, 2, 0, 1, 2] and "interrupted" not in capsys.readouterr().out
+    assert [trial.state for trial in study(tmp_path).trials] == [TrialState.COMPLETE] * 3
 
 
 def test_a_result_without_a_value_is_nan():
