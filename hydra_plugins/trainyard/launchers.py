@@ -122,15 +122,18 @@ class SlurmLauncher(CommandLauncher):
         self.poll_seconds = poll_seconds
 
     def run(self, commands: list[list[str]], folder: Path) -> list[int | str]:
+        import cloudpickle
         import submitit
 
+        # submitit's process on the node cannot import this checkout: call_and_save goes as code, not as a name
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
         try:
             executor = submitit.AutoExecutor(folder / "slurm", cluster="slurm")
         except RuntimeError as error:
             mend = "start the sweep on a machine with sbatch, or choose hydra/launcher=joblib"
             raise UserError(str(error), "hydra/launcher=slurm", mend) from error
         executor.update_parameters(**self.settings)
-        jobs = executor.map_array(subprocess.call, commands)
+        jobs = executor.map_array(call_and_save, commands)
         try:
             while queued([job.job_id for job in jobs]):
                 time.sleep(self.poll_seconds)
@@ -138,6 +141,17 @@ class SlurmLauncher(CommandLauncher):
             subprocess.call(["scancel", *(job.job_id for job in jobs)])
             raise
         return [ending(job) for job in jobs]
+
+
+def call_and_save(command: list[str]) -> int:
+    """Run a command within a submitit job: SIGUSR2, which comes before the time is up, ends it by SIGTERM, saved.
+
+    Slurm sends it to the command, too, and submitit's own handler raises, whereupon `subprocess.call` kills.
+    """
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # which the command inherits
+    child = subprocess.Popen(command)
+    signal.signal(signal.SIGUSR2, lambda number, frame: child.terminate())
+    return child.wait()
 
 
 def queued(numbers: list[str]) -> bool:

@@ -2,11 +2,14 @@
 
 import json
 import math
+import os
+import signal
 
 import pytest
+import submitit
 from omegaconf import OmegaConf
 
-from hydra_plugins.trainyard.launchers import JoblibLauncher
+from hydra_plugins.trainyard.launchers import JoblibLauncher, SlurmLauncher
 from shared.cli import train
 from shared.sweeps.job import Job, in_words
 from shared.sweeps.table import read_jobs
@@ -61,6 +64,32 @@ def test_each_job_has_a_gpu_of_its_own(job, tmp_path):
     launched(*(job(code, f"job_{n}") for n in range(4)), launcher=JoblibLauncher(1, OmegaConf.create([4, 6])))
     said = [(tmp_path / f"job_{n}" / "console.log").read_text().split()[-1] for n in range(4)]
     assert sorted(said) == ["4", "4", "6", "6"]
+
+
+SAVES = """import signal, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+with open("{0}.part", "w") as file: file.write(f"{{os.getpid()}} {{os.getppid()}}")
+os.rename("{0}.part", "{0}")
+time.sleep(60)"""
+
+
+def test_a_slurm_job_that_is_out_of_time_saves(job, tmp_path, monkeypatch):
+    """Under submitit's handlers, by the signal that Slurm sends to it and to the training process alike."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir(tmp_path)  # submitit's process does not find this checkout, as on a node
+    executor, pids = submitit.AutoExecutor, tmp_path / "pids"
+    monkeypatch.setattr(submitit, "AutoExecutor", lambda folder, cluster: executor(folder, cluster="local"))
+
+    def queued(numbers):
+        if pids.exists():
+            for pid in pids.read_text().split():
+                os.kill(int(pid), signal.SIGUSR2)
+            pids.unlink()
+        return not list(tmp_path.glob("slurm/*_result.pkl"))
+
+    monkeypatch.setitem(SlurmLauncher.run.__globals__, "queued", queued)
+    launcher = SlurmLauncher(poll_seconds=0.2, additional={}, timeout_min=2, slurm_signal_delay_s=30)
+    assert launcher.run([job(SAVES.format(pids)).prepare()], tmp_path) == [143]
 
 
 def test_a_grid_through_joblib(command, tmp_path, monkeypatch):
