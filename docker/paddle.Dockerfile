@@ -28,12 +28,12 @@ SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # PADDLE_SPEC="" keeps the Paddle of the base image
 ARG PADDLE_SPEC=paddlepaddle-gpu==3.2.2
 ARG PADDLE_INDEX=https://www.paddlepaddle.org.cn/packages/stable/cu129/
-ARG EXTRAS=paddle,wandb,sftp
+ARG EXTRAS=paddle,wandb,sftp,sweeps
 ARG MAY_REPLACE=""
 # hadolint ignore=DL3013
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     python /opt/build/requirements.py plan --extras "${EXTRAS}" --may-replace "${MAY_REPLACE}" \
-       --without torch,lightning,torchmetrics,paddlepaddle \
+       --without torch,lightning,torchmetrics,paddlepaddle,ray,submitit \
     && if [ -n "${PADDLE_SPEC}" ]; then \
         pip install --extra-index-url "${PADDLE_INDEX}" --constraint /opt/build/constraints.txt "${PADDLE_SPEC}"; \
     fi \
@@ -51,6 +51,7 @@ ENV PROJECT=${PROJECT}
 COPY pyproject.toml README.md LICENSE THIRD_PARTY.md ./
 COPY assets assets
 COPY conf conf
+COPY hydra_plugins hydra_plugins
 COPY scripts scripts
 COPY shared shared
 COPY projects/__init__.py projects/

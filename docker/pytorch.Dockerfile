@@ -10,11 +10,12 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends libfribidi0
-ARG EXTRAS=wandb,sftp
+ARG EXTRAS=wandb,sftp,sweeps
 ARG MAY_REPLACE=""
 COPY docker/requirements.py pyproject.toml constraints/cpu-py311.txt /opt/build/
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
-    python3 /opt/build/requirements.py plan --extras "${EXTRAS}" --without torch --may-replace "${MAY_REPLACE}" \
+    python3 /opt/build/requirements.py plan --extras "${EXTRAS}" --may-replace "${MAY_REPLACE}" \
+       --without torch,ray,submitit \
     && python3 -m pip install --requirement /opt/build/requirements.txt --constraint /opt/build/constraints.txt \
     && python3 /opt/build/requirements.py verify
 
@@ -38,6 +39,7 @@ WORKDIR /opt/trainyard
 COPY pyproject.toml README.md LICENSE THIRD_PARTY.md ./
 COPY assets assets
 COPY conf conf
+COPY hydra_plugins hydra_plugins
 COPY scripts scripts
 COPY shared shared
 COPY projects/__init__.py projects/

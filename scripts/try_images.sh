@@ -104,7 +104,7 @@ try_refusal() {
     context=$(mktemp -d)
     cp --recursive docker pyproject.toml constraints .dockerignore "$context"
     sed --in-place 's/^  "torch>=2.6",/  "torch>=2.6",\n  "torchmetrics", "torch==2.13.0", /' "$context/pyproject.toml"
-    sed --in-place 's/--without torch /--without none /' "$context/docker/pytorch.Dockerfile"
+    sed --in-place 's/--without torch,/--without /' "$context/docker/pytorch.Dockerfile"
     if build --build-arg BASE_IMAGE=$PYTORCH --file "$context/docker/pytorch.Dockerfile" --target deps "$context" \
         >"$KEPT/refusal.log" 2>&1; then
         fail "the build went through" docker/pytorch.Dockerfile "see $KEPT/refusal.log"

@@ -77,6 +77,27 @@ def test_every_final_stage_runs_as_10001_and_buildah_can_build_it(path):
     assert not re.search(r"(password|token|secret|api_?key)\s*=", text, re.IGNORECASE)
 
 
+def test_the_packages_that_conf_names_are_in_every_image_that_trains():
+    conf = "".join(path.read_text() for path in ROOT.glob("conf/**/*.yaml"))
+    named = {name for name in re.findall(r"_target_: *(\w+)", conf) if (ROOT / name).is_dir()}
+    assert {"shared", "projects", "hydra_plugins"} <= named
+    for path in FILES:
+        (stage,) = (each for each in re.split(r"^FROM ", path.read_text(), flags=re.M) if "/train.py" in each)
+        copied = {source.split("/")[0] for source in re.findall(r"^COPY (\S+) ", stage, re.M)}
+        assert named <= copied, path.name
+    assert {f"!{name}" for name in named} <= set((ROOT / ".dockerignore").read_text().splitlines())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_an_image_that_trains_can_search_but_has_no_ray(requirements, tmp_path, path):
+    text = path.read_text()
+    extras = re.search(r"^ARG EXTRAS=(\S+)", text, re.M)[1]
+    without = re.search(r'"\$\{EXTRAS\}".*?--without (\S+)', text, re.DOTALL)[1]
+    assert requirements("plan", "--extras", extras, "--without", without).returncode == 0
+    wanted = (tmp_path / "requirements.txt").read_text().split()
+    assert {"optuna>=4", "joblib"} <= set(wanted) and {"torch", "ray", "submitit"}.isdisjoint(wanted)
+
+
 def test_the_base_is_pinned_alike_in_all_places():
     bake = (DOCKER / "docker-bake.hcl").read_text()
     for path in FILES:
