@@ -89,7 +89,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         schedule=schedule,
         optimizer=build(cfg.optimizer, "optimizer", **optimizer_arguments(cfg.hardware)),
         batching=batching,
-        probe_memory=cfg.micro_batch_size == "auto",
+        probe_memory=cfg.micro_batch_size == "auto" and not task.compares_samples,
         interruption=interruption,
         sampler=train_loader.sampler,
         clip_norm=cfg.clip_norm,
@@ -109,6 +109,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
         probe=task.rails.probe_memory,
         files=files_kept(trainer.callbacks, schedule, cfg.monitor.mode),
+        compares_samples=task.compares_samples,
     )
     arguments = {"ckpt_path": start.checkpoint, "weights_only": True}
     fit = partial(trainer.fit, task, train_loader, val_loader, **arguments)

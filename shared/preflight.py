@@ -56,16 +56,23 @@ def inspect(
     moments: int,
     files: int,
     probe: bool,
+    compares_samples: bool = False,
 ) -> Preflight:
     """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once.
 
     `parameters`: size of each and whether it is trained. `probe`: the micro batch is still to be found.
+    `compares_samples`: the loss depends on what else is in the micro batch.
     """
     count, trainable = sum(n for n, _ in parameters), sum(n for n, trained in parameters if trained)
     checkpoint = 4 * (count + trainable * moments)
     free = shutil.disk_usage(folder).free
     needed = checkpoint * files
     warnings = [text] if (text := schedule.mid_cycle_warning(schedule.total_steps)) else []
+    if compares_samples and batching.micro < batching.effective:
+        warnings.append(
+            f"the loss compares samples only within micro batches of {batching.micro}, not all {batching.effective}: "
+            "another loss than on one device with micro_batch_size=null"
+        )
     if needed > free:
         warnings.append(f"checkpoints may need {size(needed)} but only {size(free)} are free on {folder}")
     return Preflight(

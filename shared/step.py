@@ -75,7 +75,7 @@ def copy(source: list[Tensor], target: list[Tensor]) -> None:
 def gradients(task: "Task", batch: Batch) -> Gradients:
     """Leave the gradient of the mean loss over all ranks' samples in the parameters, however finely it is cut.
 
-    Raises UserError if not even single samples fit into memory.
+    Raises UserError if not even single samples fit into memory, or if the loss forbids to cut finer.
     """
     task.before.take()
     if task.rails.probe_memory:
@@ -128,6 +128,10 @@ def make_room(task: "Task") -> None:
     before = task.rails.batching
     if before.micro == 1:
         raise too_large()
+    if task.compares_samples:
+        what = f"out of memory with {before.micro} samples at once, which this loss compares with each other: halving "
+        mend = "use a smaller effective_batch_size, shorter samples or another loss (voxceleb: loss=aam)"
+        raise UserError(f"{what}the micro batch would change it", "micro_batch_size", mend)
     after = task.rails.batching = before.halve()
     message = f"out of memory with {before.micro} samples at once; the same batch again"
     task.report("out_of_memory", f"{message}, now {batch_in_words(after)}")

@@ -68,6 +68,8 @@ class Task(lightning.LightningModule):
     """Base of the Lightning projects' tasks: they define `loss` and the validation, this class the training step."""
 
     automatic_optimization = False
+    compares_samples = False
+    """Whether `loss` sets the samples of a (micro) batch against each other, so that a batch must not be cut finer."""
     rails: Rails
 
     def __init__(self, model: nn.Module) -> None:

@@ -107,6 +107,14 @@ def test_too_little_memory_for_one_sample_is_the_users_to_mend(tmp_path, probe):
         fit(tmp_path, callbacks=[MemoryLimit(0)], task=plain(), probe_memory=probe)
 
 
+def test_a_loss_that_compares_samples_is_never_cut_for_want_of_memory(tmp_path):
+    task = plain()
+    task.compares_samples = True
+    with pytest.raises(UserError, match=r"with 8 samples at once.* would change it \(micro_batch_size\)"):
+        fit(tmp_path, callbacks=[MemoryLimit(5, since=3)], task=task)
+    assert task.rails.batching.micro == BATCH and not events(tmp_path)
+
+
 def test_other_errors_are_not_taken_for_a_lack_of_memory(tmp_path):
     task = plain()
     task.model[0] = torch.nn.Linear(5, 16)

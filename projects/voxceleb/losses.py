@@ -1,7 +1,8 @@
 """Speaker losses over tuples of utterances. Each runs in fp32, whatever the autocast, with finite gradients everywhere.
 
 A loss takes embeddings (S, U, D) of U utterances of each of S speakers and labels (S,), and returns the mean loss and
-the accuracies to log. Every utterance is a sample: flattening (S, U) keeps an utterance's label beside it.
+the accuracies to log. Every utterance is a sample: flattening (S, U) keeps an utterance's label beside it. One that
+`compares_samples` sets the speakers of a (micro) batch against each other: cut finer, it is another loss.
 """
 
 import math
@@ -34,7 +35,7 @@ class AAMSoftmax(nn.Module):
     `warmup` is the share of the margin in force: the task raises it from 0 to 1.
     """
 
-    min_utterances = 1
+    min_utterances, compares_samples = 1, False
 
     def __init__(self, embedding: int, speakers: int, margin: float = 0.2, scale: float = 30.0) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class AAMSoftmax(nn.Module):
 class Softmax(nn.Module):
     """Cross-entropy of a linear classifier."""
 
-    min_utterances = 1
+    min_utterances, compares_samples = 1, False
 
     def __init__(self, embedding: int, speakers: int) -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class AngularPrototypical(nn.Module):
     Its accuracy is over the speakers of the (micro) batch.
     """
 
-    min_utterances = 2
+    min_utterances, compares_samples = 2, True
 
     def __init__(self, embedding: int, speakers: int, scale: float = 10.0, bias: float = -5.0) -> None:
         super().__init__()
@@ -97,7 +98,7 @@ class AngularPrototypical(nn.Module):
 class SoftmaxPrototypical(nn.Module):
     """Softmax plus angular prototypical, as the published ResNetSE34V2 is trained; the accuracy is the softmax's."""
 
-    min_utterances = 2
+    min_utterances, compares_samples = 2, True
 
     def __init__(self, embedding: int, speakers: int) -> None:
         super().__init__()

@@ -50,6 +50,7 @@ class SpeakerVerification(Task):
         super().__init__(nn.ModuleDict(parts))
         if eval.as_norm:
             _ = data.train  # the cohort: if there is none, say so before all is embedded
+        self.compares_samples = loss is not None and head.compares_samples
         self.data, self.protocol, self.margin_warmup_epochs = data, eval, margin_warmup_epochs
         self.register_buffer("threshold", torch.zeros(()))
         self.embedded: list[tuple[Tensor, Tensor]] = []

@@ -63,7 +63,8 @@ class Batching:
     def split(self, samples: int) -> list[MicroBatch]:
         """Even micro batches over one optimizer batch of this device, a ragged last one of an epoch included.
 
-        The weights add up to 1: sum(weight * mean loss) is the mean loss of the batch, likewise its gradient.
+        The weights add up to 1: sum(weight * mean loss) is the mean loss of the batch, likewise its gradient, unless
+        the loss compares samples with each other.
         """
         if samples < 1:
             raise ValueError(f"samples must be at least 1, not {samples}")

@@ -67,6 +67,15 @@ def test_aam_is_cross_entropy_of_penalised_cosines():
     torch.testing.assert_close(head(x, label)[0], F.cross_entropy(30 * cosines, label), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_that_cutting_the_batch_would_change_says_so(loss):
+    torch.manual_seed(0)
+    head, x, label = loss(8, 5), torch.randn(6, 2, 8), torch.tensor([0, 1, 2, 3, 4, 0])
+    whole, parts = head(x, label)[0], [head(x[i : i + 1], label[i : i + 1])[0] for i in range(6)]
+    same = torch.allclose(whole, torch.stack(parts).mean(), atol=1e-5)
+    assert same != loss.compares_samples
+
+
 def test_a_margin_accuracy_below_the_accuracy():
     head = AAMSoftmax(2, 2, margin=0.5)
     head.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

@@ -99,6 +99,22 @@ def test_a_run_logs_what_matters_and_its_checkpoint_evaluates_and_predicts(run, 
         assert outcome.code == 2 and outcome.err.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    ("loss", "micro", "plan", "warned"),
+    [
+        ("softmax_prototypical", "1", "3 = 1 x 3 accumulation x 1 device", True),
+        ("softmax_prototypical", "auto", "3 = 3 x 1 accumulation x 1 device", False),
+        ("aam", "1", "3 = 1 x 3 accumulation x 1 device", False),
+    ],
+)
+def test_cutting_a_batch_whose_speakers_are_compared_brings_a_warning(run, loss, micro, plan, warned):
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "data.n_per_speaker=2")
+    summary = run(*short, f"loss={loss}", f"micro_batch_size={micro}").summary
+    said = "the loss compares samples only within micro batches of 1, not all 3"
+    assert any(said in warning for warning in summary["plan"]["warnings"]) is warned
+    assert summary["plan"]["effective_batch"] == plan and not summary["events"]
+
+
 def test_a_checkpoint_evaluates_on_data_with_other_training_speakers_or_none(run, command, speech, tmp_path):
     outcome = run("+data.speakers=4", "trainer.max_epochs=1")
     checkpoint = outcome.run_dir / "checkpoints" / "last.ckpt"
