@@ -191,16 +191,22 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def load_weights(task: Any, path: Path) -> None:
-    """Copy a checkpoint's weights, or a bare state dict of its network, into a task, and nothing else of it."""
+    """Copy a checkpoint's weights, or a bare state dict of its network, into a task, and nothing else of it.
+
+    Of averaged weights, the average: what was validated, what made `best.ckpt` the best, what `evaluate.py` takes.
+    """
     content = read(path)
-    if (
-        "state_dict" not in content
-    ):  # Lightning's names begin with the task's `model`, Paddle's are the network's
-        prefix = "" if content.keys() & task.state_dict().keys() else "model."
-        content = {"state_dict": {f"{prefix}{name}": tensor for name, tensor in content.items()}}
-    fit(task, content)
-    task.load_state_dict(content["state_dict"])
+    state = content["state_dict"] if "state_dict" in content else in_task(task, content)
+    state = state | in_task(task, content.get("ema", {}))
+    fit(task, {"state_dict": state})
+    task.load_state_dict(state)
     log.info("resume: weights of %s, all else afresh", path)
+
+
+def in_task(task: Any, network: dict[str, Any]) -> dict[str, Any]:
+    """A network's tensors as its task names them: Lightning's names begin with `model.`, Paddle's are the network's."""
+    prefix = "" if network.keys() & task.state_dict().keys() else "model."
+    return {f"{prefix}{name}": tensor for name, tensor in network.items()}
 
 
 def fit(task: Any, content: dict[str, Any]) -> None:

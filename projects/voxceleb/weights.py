@@ -45,7 +45,7 @@ def load_weights(model: nn.Module, path: str) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The state dict of a file, read without running any code in it."""
+    """The state dict of a file, with a checkpoint's averaged weights, read without running any code in it."""
     if not path.is_file():
         raise UserError(f"no file {path}", WHERE, "give the path of a .ckpt, .pth or .model file, or null")
     try:
@@ -57,4 +57,4 @@ def read(path: Path) -> dict[str, Any]:
     state = content.get("state_dict", content) if isinstance(content, dict) else {}
     if not any(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds no state dict", WHERE, "give a state dict or a checkpoint of ours")
-    return state
+    return state | {f"model.{name}": tensor for name, tensor in content.get("ema", {}).items()}

@@ -57,7 +57,8 @@ class EMA(lightning.Callback):
 
     def roll_back(self, checkpoint: dict[str, Any]) -> None:
         """Forget what came after the checkpoint; the guard asks for it."""
-        put(checkpoint["ema"], self.average)
+        state = checkpoint["state_dict"]  # of a checkpoint from before the run was averaged
+        put(checkpoint.get("ema") or {name: state[f"model.{name}"] for name in self.average}, self.average)
 
 
 def weights(task: Task) -> dict[str, Tensor]:

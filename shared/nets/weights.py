@@ -42,7 +42,7 @@ def load_weights(model: ResNet, path: Path) -> None:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors by name: of a bare state dict, or of the network inside a training checkpoint."""
+    """Tensors by name: of a bare state dict, or of the network in a training checkpoint, averaged where it has them."""
     if not path.is_file():
         raise UserError(f"no file {path}", WHERE, "give the path of a .pth or .ckpt file, or null")
     try:
@@ -56,4 +56,4 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     network = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
     if not state:
         raise UserError(f"{path} holds no state dict", WHERE, "give a state dict or a checkpoint of ours")
-    return network or state
+    return network | content.get("ema", {}) if network else state

@@ -5,7 +5,7 @@ import pytest
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 
-from shared.callbacks.ema import EMA
+from shared.callbacks.ema import EMA, weights
 from shared.callbacks.poison import Poison
 from shared.errors import StoppedNonFinite
 from tests.callbacks.small_run import GUARD, STEPS, Points, Regression, equal, events, fit, kinds, network
@@ -154,6 +154,15 @@ def test_the_averaged_weights_go_back_with_the_others(tmp_path):
     fit(tmp_path, callbacks=[poison, Look(0.9)])
     assert equal(seen[1, 3], seen[0, STEPS - 1])
     assert not equal(seen[1, 2], seen[0, STEPS - 1])
+
+
+def test_a_checkpoint_from_before_the_average_gives_its_weights(tmp_path):
+    """A run that is extended with callbacks=ema may have to go back to one."""
+    task, ema = fit(tmp_path, epochs=1), EMA(0.9)
+    saved = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)
+    ema.average = {name: torch.zeros_like(tensor) for name, tensor in weights(task).items()}
+    ema.roll_back(saved)
+    assert equal(ema.average, weights(task))
 
 
 def test_in_the_first_epoch_back_to_the_very_beginning(tmp_path):

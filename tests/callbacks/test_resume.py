@@ -113,6 +113,18 @@ def test_weights_mode_takes_the_weights_and_nothing_else(again, finished):
     assert (kept / "metrics.csv").read_bytes() == (finished.folder / "metrics.csv").read_bytes()
 
 
+def test_of_averaged_weights_the_average_is_taken(train):
+    averaged = train(None, "callbacks=ema", "trainer.max_epochs=1").folder / "checkpoints/best.ckpt"
+    settings = (f"resume={averaged}", "resume_mode=weights", "trainer.max_epochs=1", "optimizer.lr=1e-12")
+    after = train(None, *settings).state()["state_dict"]
+    before = torch.load(averaged, weights_only=True)
+    moved = [name for name in before["ema"] if name.endswith("weight")]
+    assert all(torch.allclose(after[f"model.{name}"], before["ema"][name]) for name in moved)
+    assert not all(
+        torch.allclose(after[f"model.{name}"], before["state_dict"][f"model.{name}"]) for name in moved
+    )
+
+
 def test_bare_weights_are_taken_as_the_error_says(finished, train, tmp_path):
     weights = {name.removeprefix("model."): each for name, each in finished.state()["state_dict"].items()}
     torch.save(weights, path := tmp_path / "weights.pth")

@@ -9,9 +9,9 @@ from paddle.amp.auto_cast import amp_global_state
 
 from shared.errors import StoppedNonFinite
 from shared.interruption import Interrupted
-from shared.paddle.callbacks.ema import EMA
+from shared.paddle.callbacks.ema import EMA, weights
 from shared.policy.batching import Batching
-from shared.resume import read
+from shared.resume import load_weights, read
 from tests.paddle.paddle_run import STEPS, Points, Regression, events, fit, network
 
 
@@ -143,6 +143,20 @@ def test_the_gradient_is_clipped(tmp_path):
 
 def sgd(groups):
     return paddle.optimizer.SGD(0.05, [parameter for group in groups for parameter in group["params"]])
+
+
+def test_averaged_weights_begin_another_run(tmp_path):
+    fit(tmp_path, epochs=1, callbacks=[EMA(0.5)])
+    saved = read(path := tmp_path / "checkpoints/best.ckpt")
+    load_weights(task := Regression(network()), path)
+    assert all(np.array_equal(task.state_dict()[name].numpy(), value) for name, value in saved["ema"].items())
+
+
+def test_a_checkpoint_from_before_the_average_gives_its_weights(tmp_path):
+    task, ema = fit(tmp_path, epochs=1), EMA(0.5)
+    ema.average = {name: paddle.zeros_like(tensor) for name, tensor in weights(task).items()}
+    ema.roll_back(saved := read(tmp_path / "checkpoints/last.ckpt"))
+    assert all(np.array_equal(ema.average[name].numpy(), saved["state_dict"][name]) for name in ema.average)
 
 
 def test_averaged_weights_are_what_is_validated(tmp_path):

@@ -56,8 +56,9 @@ class EMA:
 
     def roll_back(self, checkpoint: dict[str, Any]) -> None:
         """Forget what came after the checkpoint; the guard asks for it."""
-        for name, value in checkpoint["ema"].items():
-            self.average[name].set_value(value)
+        saved = checkpoint.get("ema") or checkpoint["state_dict"]  # from before the run was averaged
+        for name, average in self.average.items():
+            average.set_value(saved[name])
 
 
 def weights(task: Task) -> dict[str, Tensor]:

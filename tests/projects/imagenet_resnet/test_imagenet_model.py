@@ -41,6 +41,13 @@ def test_our_checkpoint_loads(tmp_path, donor):
     assert same(model, donor, donor.state_dict())
 
 
+def test_of_a_checkpoint_with_averaged_weights_the_average_is_taken(tmp_path, donor):
+    state = {f"model.{key}": torch.zeros_like(value) for key, value in donor.state_dict().items()}
+    average = {key: value for key, value in donor.state_dict().items() if value.is_floating_point()}
+    torch.save({"state_dict": state, "ema": average}, tmp_path / "best.ckpt")
+    assert same(resnet(18, num_classes=5, weights=str(tmp_path / "best.ckpt")), donor, average)
+
+
 def test_classifier_of_other_classes_stays_fresh_and_is_named(tmp_path, donor, caplog):
     torch.save(donor.state_dict(), tmp_path / "w.pth")
     with caplog.at_level(logging.INFO):

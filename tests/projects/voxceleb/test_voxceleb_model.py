@@ -76,6 +76,17 @@ def test_a_checkpoint_in_a_known_layout_loads_completely(tmp_path, prefix):
         ResNetSE34V2(weights=str(tmp_path / "net.model"), **{**settings, "embedding": 16})
 
 
+def test_of_a_checkpoint_with_averaged_weights_the_average_is_taken(tmp_path):
+    settings = {"n_mels": 40, "embedding": 32, "widths": (8, 8, 16, 16), "blocks": (1, 1, 1, 1)}
+    donor = ResNetSE34V2(**settings).state_dict()
+    average = {name: tensor for name, tensor in donor.items() if tensor.is_floating_point()}
+    saved = {f"model.embedder.{name}": torch.zeros_like(tensor) for name, tensor in donor.items()}
+    named = {f"embedder.{name}": tensor for name, tensor in average.items()}
+    torch.save({"state_dict": saved, "ema": named}, tmp_path / "best.ckpt")
+    loaded = ResNetSE34V2(weights=str(tmp_path / "best.ckpt"), **settings).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in average.items())
+
+
 def test_unsafe_and_missing_files_are_refused(tmp_path):
     torch.save({"net": print}, tmp_path / "evil.pth")
     torch.save({"lr": 0.1}, tmp_path / "no_tensors.pth")
