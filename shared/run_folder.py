@@ -96,6 +96,11 @@ class RunFolder:
                     shutil.copy2(other / name, self.path)
             self.reopen()
 
+    def remove_summary(self) -> None:
+        """A run that trains has no result: readers would take an earlier session's for its own."""
+        if not self.mute:
+            (self.path / "summary.json").unlink(missing_ok=True)
+
     def write_summary(self, summary: dict[str, Any]) -> None:
         write_json(self.path / "summary.json", summary)
 

@@ -114,6 +114,7 @@ def fit(assembly: Assembly, summary: dict[str, Any], end_without: Callable[[str]
     else:
         for line in assembly.preflight.lines():
             log.info(line)
+        rails.folder.remove_summary()
     watch = assembly.watch(end_without)
     try:
         assembly.fit()

@@ -27,8 +27,8 @@ def read_folder(run_dir: Path) -> RunLog:
     run = by_epoch(read_csv(metrics), run_dir.resolve().name, run_dir)
     run.summary = mapping(run_dir / "summary.json", run.warnings)
     run.config = mapping(run_dir / "config.yaml", run.warnings)
-    if not run.summary.get("events"):  # still running: the summary is written at the end
-        run.summary["events"] = _events(run_dir / "events.jsonl")
+    # The file grows while the run goes on; the summary holds what it was at the end of a session.
+    run.summary["events"] = _events(run_dir / "events.jsonl") or run.summary.get("events") or []
     return run
 
 

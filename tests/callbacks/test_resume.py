@@ -5,8 +5,10 @@ import shutil
 import pytest
 import torch
 
+from projects.imagenet_resnet.task import Classification
 from shared.cli import ROOT
 from shared.policy.schedule import CosineRestarts
+from shared.run_folder import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +41,28 @@ def test_a_completed_run_is_left_as_it_is(again, finished):
     for part in ("monitor", "epochs", "steps", "restarts", "samples_per_second"):
         assert ended.summary[part] == finished.summary[part]
     assert set(ended.summary["checkpoints"]) == set(finished.summary["checkpoints"])
+
+
+def test_while_it_trains_on_a_run_has_no_result(train, interrupt, monkeypatch):
+    """The tools would show it as interrupted, and after a SIGKILL the first session's numbers as its own."""
+    interrupt("training_step", 3)
+    cut = train(None)
+    assert cut.summary["status"] == "interrupted"
+    seen, step = [], Classification.training_step
+
+    def look(self, *arguments):
+        seen.append((cut.folder / "summary.json").exists())
+        return step(self, *arguments)
+
+    monkeypatch.setattr(Classification, "training_step", look)
+    assert train(cut.folder).summary["status"] == "completed"
+    assert seen and not any(seen)
+
+
+def test_a_completed_runs_result_is_there_all_the_time(again, monkeypatch):
+    removed = []
+    monkeypatch.setattr(RunFolder, "remove_summary", removed.append)
+    assert again().summary["status"] == "completed" and not removed
 
 
 def test_an_early_stopped_run_stays_stopped(train):

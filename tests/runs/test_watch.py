@@ -36,6 +36,18 @@ def test_state_of_a_running_run(tmp_path):
     assert "9 of 18" in console.export_text()
 
 
+def test_events_after_a_summary_are_seen(tmp_path):
+    run = growing(tmp_path / "run", 9)
+    (run / "summary.json").write_text('{"status": "interrupted", "events": [{"epoch": 2, "message": "old"}]}')
+    watched = Watched(run)
+    watched.read(with_forecast=False)
+    assert state(watched)["events"] == ["epoch 2: old"]  # all there is of a copied folder
+    lines = ('{"epoch": 2, "message": "old"}', '{"epoch": 9, "message": "resumed"}')
+    (run / "events.jsonl").write_text("\n".join(lines) + "\n")
+    watched.read(with_forecast=False)
+    assert state(watched)["events"] == ["epoch 2: old", "epoch 9: resumed"]
+
+
 def test_a_look_at_a_bad_moment_costs_only_itself(tmp_path):
     watched = Watched(growing(tmp_path / "run", 5))
     watched.read(with_forecast=False)
