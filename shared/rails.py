@@ -1,5 +1,6 @@
 """What the runner gives a task for one run, whichever the framework."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,3 +33,9 @@ class Rails:
     """Told of each new checkpoint: the records by role."""
     cycle_bests: dict[int, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
+    ready: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has been trained up to here, in all of its sessions."""
+        return self.start.seconds + time.monotonic() - self.ready

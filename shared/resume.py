@@ -50,6 +50,11 @@ class Start:
         """What Lightning restores."""
         return None if self.afresh else self.path
 
+    @property
+    def seconds(self) -> float:
+        """How long the run had been trained until the checkpoint; files from before this was kept do not tell."""
+        return self.state.get("seconds", 0.0)
+
     def is_over(self, epochs: int) -> bool:
         """Nothing is left to train: all `epochs` are done, or the run had stopped by itself."""
         if self.checkpoint is None:

@@ -27,6 +27,7 @@ def run_state(task: Task, position: dict[str, int]) -> dict[str, Any]:
         "restarts": restarts(rails.schedule, position["step"], rails.start.state),
         "status": rails.summary.get("status"),
         "samples_per_second": rails.summary.get("samples_per_second"),
+        "seconds": rails.seconds,
         "run_id": rails.folder.id,
         "began": rails.start.began,
         "config": rails.config,

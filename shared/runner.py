@@ -105,6 +105,7 @@ def fit(assembly: Assembly, summary: dict[str, Any], end_without: Callable[[str]
     Raises UserError if another rank dies; calls `end_without` with what is known if that leaves this thread waiting.
     """
     trainer, rails = assembly.trainer, assembly.task.rails
+    summary["seconds"] = rails.start.seconds
     summary["backup"] = assembly.backups.report() if assembly.backups else None
     summary |= {"plan": assembly.preflight.as_dict(), "parameters": assembly.preflight.parameters}
     summary["resumed_from"] = str(rails.start.path) if rails.start.path else None
@@ -133,8 +134,8 @@ def fit(assembly: Assembly, summary: dict[str, Any], end_without: Callable[[str]
 
 
 def close(folder: RunFolder, summary: dict[str, Any], began: float) -> None:
-    """Write what a finished, failed or interrupted run leaves."""
-    summary["seconds"] = round(time.time() - began, 1)
+    """Write what a finished, failed or interrupted run leaves; `seconds` add up over its sessions, as epochs do."""
+    summary["seconds"] = round(summary.get("seconds", 0.0) + time.time() - began, 1)
     summary |= {"events": folder.events.read(), "git_commit": git_commit(ROOT), "versions": versions()}
     folder.write_summary(summary)
     ledger.run_ended(folder.path, summary)

@@ -59,6 +59,25 @@ def test_while_it_trains_on_a_run_has_no_result(train, interrupt, monkeypatch):
     assert seen and not any(seen)
 
 
+@pytest.mark.parametrize(("before", "least"), [(7200.0, 7200), (None, 0)])
+def test_the_time_of_all_sessions_is_counted_as_their_epochs_are(train, interrupt, before, least):
+    interrupt("training_step", 8)
+    cut = train(None)
+    saved = cut.state()
+    assert 0 < saved["trainyard"]["seconds"] <= cut.summary["seconds"] + 0.1
+    if before is None:  # a checkpoint from before this was kept
+        del saved["trainyard"]["seconds"]
+    else:
+        saved["trainyard"]["seconds"] = before
+    torch.save(saved, cut.folder / "checkpoints/last.ckpt")
+    for ended in (train(cut.folder), train(cut.folder)):  # the second finds nothing left to train
+        assert ended.summary["status"] == "completed" and ended.summary["epochs"] == 3
+        assert least < ended.summary["seconds"] < least + 600
+        assert least < ended.state()["trainyard"]["seconds"] < least + 600
+    afresh = train(None, f"resume={cut.folder}", "resume_mode=weights", "trainer.max_epochs=1")
+    assert 0 < afresh.summary["seconds"] < 600
+
+
 def test_a_completed_runs_result_is_there_all_the_time(again, monkeypatch):
     removed = []
     monkeypatch.setattr(RunFolder, "remove_summary", removed.append)
