@@ -33,7 +33,9 @@ class Classification(Task):
         self.classes = data.num_classes
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, 255 * torch.tensor(values).view(1, -1, 1, 1), persistent=False)
-        self.val = nn.ModuleDict({name: MeanMetric() for name in ("loss", "top1", "top5")})
+        # NaN counts: without "disable" torchmetrics leaves it out, and a broken network validates well.
+        means = {name: MeanMetric(nan_strategy="disable") for name in ("loss", "top1", "top5")}
+        self.val = nn.ModuleDict(means)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, classes) of uint8 images (N, 3, H, W)."""

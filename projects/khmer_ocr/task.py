@@ -26,7 +26,8 @@ class Recognition(Task):
         super().__init__(model)
         self.data, self.charset = data, data.charset
         self.decode = decoder(self.charset, beam)
-        self.val_loss = MeanMetric()
+        # NaN counts: without "disable" torchmetrics leaves it out, and a broken network validates well.
+        self.val_loss = MeanMetric(nan_strategy="disable")
         self.forget()
 
     def forget(self) -> None:

@@ -49,7 +49,8 @@ class VideoClassification(Task):
             raise UserError(what, "task.freeze", "name conv1, bn1 or layer1 to layer4")
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, 255 * torch.tensor(values).view(1, 1, -1, 1, 1), persistent=False)
-        self.val = nn.ModuleDict({name: MeanMetric() for name in ("loss", "top5")})
+        # NaN counts: without "disable" torchmetrics leaves it out, and a broken network validates well.
+        self.val = nn.ModuleDict({name: MeanMetric(nan_strategy="disable") for name in ("loss", "top5")})
         self.confusion = MulticlassConfusionMatrix(len(self.class_names))
 
     def forward(self, clip: Tensor) -> Logits:

@@ -6,6 +6,8 @@ from torch import nn
 
 from projects.imagenet_resnet.task import Classification, paste
 from shared.nets.resnet import MEAN, STD
+from shared.runs.readers import read_run
+from tests.conftest import rows
 
 
 class Data:
@@ -76,3 +78,30 @@ def test_the_target_is_mixed_as_the_image_is(options):
     for _ in range(20):
         mixed, target = task.mix(image, label)
         torch.testing.assert_close(mixed.mean((1, 2, 3)), target @ torch.arange(3.0), atol=1e-5, rtol=0)
+
+
+def test_one_nan_makes_the_validation_loss_nan(make, batch):
+    task = make()
+    task.register_buffer("mean", torch.tensor([0.0, 0, 0, torch.nan, 0, 0]).view(-1, 1, 1, 1))
+    task.validation_step(batch, 0)
+    assert task.val["loss"].compute().isnan() and task.val["top1"].compute().isfinite()
+
+
+def test_a_validation_that_was_nan_is_seen_and_is_never_the_best(tiny, monkeypatch):
+    normalise = Classification.normalise
+
+    def spoil(self, image):
+        out = normalise(self, image)
+        if not self.training and self.current_epoch >= 1:
+            out[0, 0, 0, 0] = torch.nan
+        return out
+
+    monkeypatch.setattr(Classification, "normalise", spoil)
+    settings = ("monitor.name=val/loss", "monitor.mode=min", "callbacks.early_stopping.patience=2")
+    outcome = tiny(*settings, "trainer.max_epochs=9")
+    assert outcome.code == 0, outcome.err
+    assert [row["val/loss"] == "nan" for row in rows(outcome.run_dir)] == [False, True, True]
+    monitor = outcome.summary["monitor"]
+    assert outcome.summary["status"] == "early_stopped"
+    assert monitor["best_epoch"] == 1 and monitor["best"] > 0 and monitor["last"] is None
+    assert read_run(outcome.run_dir).first_bad == {"val/loss": 2}

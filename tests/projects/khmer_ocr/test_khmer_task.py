@@ -71,6 +71,20 @@ def test_a_label_that_does_not_fit_is_an_error_that_names_it(task):
         task.loss(lines)
 
 
+def test_one_nan_makes_the_validation_loss_nan(task, monkeypatch):
+    ctc = Recognition.ctc
+
+    def spoil(self, logits, lines):
+        losses = ctc(self, logits, lines)
+        losses[1] = torch.nan
+        return losses
+
+    monkeypatch.setattr(Recognition, "ctc", spoil)
+    with torch.no_grad():
+        task.validation_step(batch(), 0)
+    assert task.val_loss.compute().isnan()
+
+
 @pytest.fixture
 def trained(command, tmp_path):
     return command(train, "khmer_ocr", *RUN, *SMALL, "trainer.max_epochs=2", f"run_dir={tmp_path / 'run'}")

@@ -92,6 +92,21 @@ def test_frozen_parts_stay_as_they_are_for_their_epochs(make, batch, monkeypatch
         assert moved >= {"layer2", "layer4"}
 
 
+def test_one_nan_makes_the_validation_loss_nan(make, batch, monkeypatch):
+    task = make().eval()
+    forward = VideoClassification.forward
+
+    def spoil(self, clip):
+        logits = forward(self, clip)
+        logits.spatial[1] = torch.nan
+        return logits
+
+    monkeypatch.setattr(VideoClassification, "forward", spoil)
+    with torch.no_grad():
+        task.validation_step(batch, 0)
+    assert task.val["loss"].compute().isnan() and task.val["top5"].compute().isfinite()
+
+
 def test_a_part_that_is_not_there_is_refused(make):
     with pytest.raises(UserError, match="layer9"):
         make(freeze={"layer9": 2})
