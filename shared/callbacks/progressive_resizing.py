@@ -8,16 +8,19 @@ from shared.training import Task
 class ProgressiveResizing(lightning.Callback):
     """Side in pixels grows from `start_size` to `end_size` between the shares `begin` and `end` of the epochs.
 
-    Rounded to whole multiples of `multiple`, which is the network's stride.
+    Where `begin` is `end` it jumps. Rounded to whole multiples of `multiple`, which is the network's stride.
     """
 
     def __init__(self, start_size: int, end_size: int, begin: float, end: float, multiple: int = 32) -> None:
+        if not 0 <= begin <= end <= 1:
+            raise ValueError(f"0 <= begin <= end <= 1 must hold, not begin {begin} and end {end}")
         self.start_size, self.end_size, self.begin, self.end = start_size, end_size, begin, end
         self.multiple = multiple
 
     def size(self, epoch: int, epochs: int) -> int:
         """Side of the images of the 0-based `epoch`."""
-        share = min(1.0, max(0.0, (epoch / epochs - self.begin) / (self.end - self.begin)))
+        past, length = epoch / epochs - self.begin, self.end - self.begin
+        share = min(1.0, max(0.0, past / length)) if length else float(past >= 0)
         pixels = self.start_size + share * (self.end_size - self.start_size)
         return round(pixels / self.multiple) * self.multiple
 

@@ -13,6 +13,22 @@ def test_the_75_percent_recipe_goes_from_160_to_192():
     assert sizes == sorted(sizes) and set(sizes) == {160, 192}
 
 
+def test_between_equal_shares_the_size_jumps():
+    policy = ProgressiveResizing(160, 192, begin=0.5, end=0.5)
+    assert [policy.size(epoch, 4) for epoch in range(4)] == [160, 160, 192, 192]
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.6, 0.5), (-0.1, 0.5), (0.5, 1.5)])
+def test_shares_that_make_no_sense_are_refused(tiny, begin, end):
+    resizing = (
+        "_target_: shared.callbacks.progressive_resizing.ProgressiveResizing, start_size: 32, end_size: 64"
+    )
+    outcome = tiny(f"+callbacks.resizing={{{resizing}, begin: {begin}, end: {end}}}")
+    assert outcome.code == 2
+    error = outcome.err.splitlines()[-1]
+    assert f"not begin {begin} and end {end} (callbacks.resizing)" in error
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_sees_the_sizes_and_says_so(tiny, workers):
     resizing = (
