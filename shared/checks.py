@@ -39,6 +39,11 @@ RULES: list[Rule] = [
     ("monitor.mode", lambda v: v in ("min", "max"), "min or max"),
     ("optimizer.lr", lambda v: isinstance(v, int | float) and v > 0, "a number above 0"),
     ("clip_norm", lambda v: v is None or (isinstance(v, int | float) and v > 0), "null or a number above 0"),
+    (
+        "callbacks.checkpoints",  # it obeys signals, and the summary has the best value from it
+        lambda v: v is not None,
+        "every_minutes, milestones or keep_cycles of it: a run stops, goes on and has its best by checkpoints",
+    ),
     ("resume", lambda v: isinstance(v, str) and v != "", "auto, never or the path of a checkpoint"),
     ("resume_mode", lambda v: v in ("exact", "extend", "weights"), "exact, extend or weights"),
     ("backup.url", lambda v: v is None or (isinstance(v, str) and v != ""), "null, a folder or a URL"),

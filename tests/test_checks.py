@@ -4,7 +4,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from shared.checks import trusted
+from shared.checks import check, trusted
 from shared.cli import ROOT, evaluate
 from shared.errors import UserError
 from shared.evaluation import configure
@@ -49,6 +49,12 @@ def test_a_foreign_config_looks_nothing_up(text, monkeypatch):
     with pytest.raises(UserError, match="would look up") as refused:
         trusted({"name": "env", "data": {"roots": [text]}}, "x.ckpt")
     assert "hush" not in str(refused.value)
+
+
+def test_checkpoints_cannot_be_left_out():
+    left_out = compose("imagenet_resnet", "run_dir=/tmp/run", "callbacks.checkpoints=null")
+    with pytest.raises(UserError, match=r"\(callbacks\.checkpoints\): set every_minutes"):
+        check(left_out)
 
 
 def test_our_own_targets_pass():
