@@ -56,6 +56,9 @@ def train(file: str) -> None:
             if not _in_sweep():
                 raise
             traceback.print_exc()
+        from shared.sweeps.table import job_failed
+
+        job_failed()
         return math.nan  # a failed job of a sweep: the others go on
 
     try:

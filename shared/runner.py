@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 def run(cfg: DictConfig) -> float:
     """Train as `cfg` says; returns the best value of the monitored metric.
 
-    Writes the run folder and prints `run: <run_dir>` last, whatever the end. Raises UserError for what a user can
+    Writes the run folder and prints `run: <run_dir>` last, whatever the end; a command that is refused leaves the
+    result of an earlier one as it is. Raises UserError for what a user can
     mend, SystemExit(128 + signal) after an interruption and SystemExit(1) when NaN or inf ended the training.
     """
     framework = import_module(f"{cfg.framework.package}.assembly")
@@ -42,6 +43,8 @@ def run(cfg: DictConfig) -> float:
     if folder.mute:
         return follow(cfg, folder, framework)
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
+    # Hydra's own file is of the last command; unresolved, since the environment may hold a password
+    summary["overrides"] = OmegaConf.to_container(HydraConfig.get().overrides.task)
     began, assembly, ending = time.time(), None, threading.Lock()
 
     def end_without(lost: str) -> None:
@@ -75,7 +78,10 @@ def run(cfg: DictConfig) -> float:
             ending.acquire()
             interruption.defer()
             try:
-                close(folder, summary, began)
+                if assembly or not (folder.path / "summary.json").exists():
+                    close(folder, summary, began)
+                else:  # the command was refused before it touched the run, whose result stands
+                    logging_out.finish()
                 if assembly and assembly.backups:
                     finish_backup(assembly.backups, folder, summary, interruption)
             except OSError as error:

@@ -4,39 +4,53 @@ import json
 import math
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shared.run_folder import write_json
+from shared.sweeps import table
 
 CONSOLE = "console.log"
 LOST = ("failed", "stopped_non_finite")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """`train.py` of a project (`script`) with `overrides`, in its own `folder`."""
 
     script: Path
     folder: Path
     overrides: tuple[str, ...]
+    before: tuple[int, int] | None = field(default=None, init=False)
+    """Which summary an earlier attempt has left."""
 
     def prepare(self) -> list[str]:
-        """The command, which writes to console.log; what an earlier attempt has left as its result is removed."""
+        """The command, which writes to console.log."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "summary.json").unlink(missing_ok=True)
+        self.before = self.summary()
         given = [each for each in self.overrides if not each.startswith("run_dir=")]
         train = [sys.executable, str(self.script), *given, f"run_dir={self.folder}", "hydra.mode=RUN"]
         return ["sh", "-c", 'exec "$@" >> "$0" 2>&1', str(self.folder / CONSOLE), *train]
 
+    def summary(self) -> tuple[int, int] | None:
+        """Which summary.json lies there: each is a new file, whatever it says."""
+        path = self.folder / "summary.json"
+        return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else None
+
     def settle(self, ending: int | str) -> float:
         """The job's result from how its command ended; one that could not say so itself gets its summary here.
 
-        `ending` is an exit code, or in words why there is none.
+        `ending` is an exit code, or in words why there is none. The result of an earlier attempt is kept, and does not
+        count for this one: NaN.
         """
-        path = self.folder / "summary.json"
-        if not path.exists():
+        path, found = self.folder / "summary.json", self.summary()
+        if found and found == self.before:
+            why = f"{in_words(ending, self.folder)}; the result of an earlier attempt is kept"
+            print(f"error: {self.folder.name}: {why}", file=sys.stderr, flush=True)
+            table.job_failed()
+            return math.nan
+        if not found:
             seen = {"status": "failed", "error": in_words(ending, self.folder), "seconds": 0}
             write_json(path, {**seen, "overrides": list(self.overrides)})
         return result(json.loads(path.read_text(encoding="utf-8")))

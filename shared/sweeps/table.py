@@ -28,8 +28,18 @@ def exit_code() -> int:
     return 1 if failed else 0
 
 
+def job_failed() -> None:
+    """Count a job whose folder does not say so: it holds the result of an earlier attempt."""
+    global _failed
+    _failed += 1
+
+
 class SweepTable(Callback):
     """Hydra callback: reads each job's summary.json and ranks the jobs by their monitored metric."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        global _failed
+        _failed = 0
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         gc.collect()  # a trainer and its callbacks hold each other: hundreds of MB that the next job would add to
@@ -38,7 +48,7 @@ class SweepTable(Callback):
         global _failed
         folder = Path(config.hydra.sweep.dir)
         rows = read_jobs(folder)
-        _failed = sum(each["status"] in ("failed", "interrupted") for each in rows)
+        _failed += sum(each["status"] in ("failed", "interrupted") for each in rows)
         with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, (*COLUMNS, "monitor", "mode"), extrasaction="ignore")
             writer.writeheader()

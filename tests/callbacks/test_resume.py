@@ -9,6 +9,7 @@ from projects.imagenet_resnet.task import Classification
 from shared.cli import ROOT
 from shared.policy.schedule import CosineRestarts
 from shared.run_folder import RunFolder
+from shared.runs import ledger
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +106,14 @@ def test_exact_names_every_setting_that_differs(again):
     assert "resume_mode=extend" in error and "log_every" not in error and "evaluation" not in error
     kept = (ended.folder / "config.yaml").read_text()
     assert "max_epochs: 4" in kept and (ended.folder / "checkpoints/last.ckpt").exists()
+
+
+@pytest.mark.parametrize("wrong", ["clip_norm=-1", "trainer.max_epochs=20"])
+def test_a_refused_command_leaves_the_result_as_it_is(again, finished, monkeypatch, tmp_path, wrong):
+    monkeypatch.setenv("TRAINYARD_LEDGER", str(tmp_path / "ledger.jsonl"))
+    ended = again("trainer.max_epochs=4", wrong)
+    assert ended.code == 2 and ended.summary == finished.summary
+    assert "end" not in [entry["kind"] for entry in ledger.entries()]
 
 
 def test_extend_obeys_the_config_and_keeps_the_counters(again, finished):

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.trainyard.launchers import JoblibLauncher, SlurmLauncher
 from shared.cli import train
+from shared.sweeps import table
 from shared.sweeps.job import Job, in_words
 from shared.sweeps.table import read_jobs
 from tests.conftest import TINY
@@ -54,9 +55,19 @@ def test_a_job_that_dies_early_leaves_its_last_words(job, tmp_path):
     assert in_words("the node is gone", tmp_path) == "the job was lost: the node is gone"
 
 
-def test_the_result_of_an_earlier_attempt_does_not_count(job):
+def test_the_result_of_an_earlier_attempt_does_not_count_and_is_kept(job, tmp_path, capsys):
     assert launched(job(DONE.format(7))) == [7]
-    assert math.isnan(launched(job("sys.exit(1)"))[0])
+    table.exit_code()
+    assert math.isnan(launched(job("sys.exit('error: not so')"))[0])
+    assert [row["best"] for row in read_jobs(tmp_path)] == [7] and table.exit_code() == 1
+    assert "error: job_0: exit code 1: error: not so; the result of an earlier" in capsys.readouterr().err
+    assert launched(job(DONE.format(8))) == [8] and table.exit_code() == 0
+
+
+def test_jobs_of_a_sweep_that_is_stopped_before_they_begin_keep_their_results(job, tmp_path):
+    launched(job(DONE.format(7)))
+    job("pass").prepare()
+    assert [row["best"] for row in read_jobs(tmp_path)] == [7]
 
 
 def test_each_job_has_a_gpu_of_its_own(job, tmp_path):
@@ -100,6 +111,17 @@ def test_a_grid_through_joblib(command, tmp_path, monkeypatch):
     good, bad = read_jobs(tmp_path)
     assert (good["status"], bad["status"]) == ("completed", "failed") and "model.depth" in bad["why"]
     assert "model.depth=18" in good["settings"] and good["best"] is not None
+
+
+def test_a_sweep_with_other_settings_keeps_the_results_and_fails(command, tmp_path):
+    settings = [*TINY, "trainer.max_epochs=1", f"run_dir={tmp_path}", "-m"]
+    assert command(train, "imagenet_resnet", *settings, "seed=1").code == 0
+    (before,) = read_jobs(tmp_path)
+    outcome = command(train, "imagenet_resnet", *settings, "seed=2")
+    assert outcome.code == 1 and "seed 1 -> 2" in outcome.err
+    assert (
+        read_jobs(tmp_path) == [before] and before["status"] == "completed" and "seed=1" in before["settings"]
+    )
 
 
 def test_ranks_in_a_sweep_of_one_process_are_refused(command, tmp_path):
