@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.checks import check
 from shared.cli import ROOT
 from shared.errors import StoppedNonFinite, UserError
 from shared.interruption import Interrupted, Interruption
+from shared.lock import alone
 from shared.lost_rank import MEND, explain
 from shared.ranks import rank
 from shared.run_folder import RunFolder, write_atomically
@@ -39,9 +41,15 @@ def run(cfg: DictConfig) -> float:
     """
     framework = import_module(f"{cfg.framework.package}.assembly")
     logs.adopt_frameworks()
-    folder = RunFolder(HydraConfig.get().runtime.output_dir, mute=rank() > 0)
-    if folder.mute:
-        return follow(cfg, folder, framework)
+    path = Path(HydraConfig.get().runtime.output_dir)
+    if rank() > 0:
+        return follow(cfg, RunFolder(path, mute=True), framework)
+    with alone(path):
+        return lead(cfg, RunFolder(path), framework)
+
+
+def lead(cfg: DictConfig, folder: RunFolder, framework: ModuleType) -> float:
+    """Train as the first rank, or the only one."""
     summary: dict[str, Any] = {"project": cfg.project, "status": "failed", "seed": cfg.seed}
     # Hydra's own file is of the last command; unresolved, since the environment may hold a password
     summary["overrides"] = OmegaConf.to_container(HydraConfig.get().overrides.task)
