@@ -21,7 +21,7 @@ SGD = {"optimizer": partial(torch.optim.SGD, lr=0.05, momentum=0.9), "clip_norm"
 
 def two(folder, **settings):
     """Train on two ranks, real processes: they leave what they did on the disk."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29533"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     command = [*torchrun, "-m", "tests.ranks.test_fsdp", str(folder), repr(settings)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
