@@ -66,10 +66,11 @@ def test_a_password_in_a_url_reaches_no_file(tiny, tmp_path, words):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_password_that_the_environment_holds_reaches_no_file_either(tiny, tmp_path, monkeypatch):
+@pytest.mark.parametrize("key", ["data.root", "note"])
+def test_a_password_that_the_environment_holds_reaches_no_file_either(tiny, tmp_path, monkeypatch, key):
     monkeypatch.setenv("PLACE", "sftp://me:hush@nas/images")
     monkeypatch.setenv("TRAINYARD_LEDGER", str(tmp_path / "run" / "ledger.jsonl"))
-    refused(outcome := tiny("data.root=${oc.env:PLACE}"), "password", "data.root")
+    refused(outcome := tiny(f"{key}=${{oc.env:PLACE}}"), "password", key)
     assert "hush" not in outcome.out + outcome.err
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert files and not [path for path in files if b"hush" in path.read_bytes()]

@@ -25,7 +25,7 @@ class Checkpoints(Saving, Checkpoint):
 
     def store(self, trainer: lightning.Trainer, path: Path) -> OSError | None:
         """Write a file, on all ranks together; the error if it could not be."""
-        trainer.save_checkpoint(path, weights_only=False)
+        trainer.save_checkpoint(path)
         return self.io.error
 
     def spoiled(self, task: Task) -> list[str]:

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,10 +31,9 @@ def decoder(charset: Charset, beam: int) -> Decode:
     path = ROOT / "assets" / "words" / f"{charset.script}.txt.gz"
     if beam == 1 or not path.exists():
         return ctc.greedy
-    words = {
-        fold(word, charset.script) for word in read_words(path, validation=False)
-    }  # as labels are spelled
-    model = LetterModel(sorted(words), charset)
+    # as labels are spelled
+    words = {fold(word, charset.script) for word in read_words(path, validation=False)}
+    model = LetterModel(words, charset)
     return lambda logits: (ctc.beam_search(logits, beam, model), ctc.greedy(logits)[1])
 
 
@@ -48,7 +47,7 @@ class LetterModel:
     Digits, marks and Latin are as likely as that a word ends there; behind another of them it says nothing.
     """
 
-    def __init__(self, words: Sequence[str], charset: Charset, order: int = ORDER) -> None:
+    def __init__(self, words: Iterable[str], charset: Charset, order: int = ORDER) -> None:
         self.classes, self.order = len(charset), order
         self.letter = np.zeros(self.classes, bool)
         for index, character in enumerate(charset.characters, start=1):
@@ -79,11 +78,9 @@ class LetterModel:
 
     def word(self, letters: tuple[int, ...]) -> "Word":
         """What is known of the last word in a run of letters."""
-        ways = (
-            self.ways(self.word(letters[:-1]), letters[-1])
-            if len(letters) > 1
-            else [1.0] + [0.0] * (self.order - 1)
-        )
+        ways = [1.0] + [0.0] * (self.order - 1)
+        if len(letters) > 1:
+            ways = self.ways(self.word(letters[:-1]), letters[-1])
         total = sum(ways)
         *lengths, longest, longer = (p / total for p in ways)
         lengths.append(longest + longer)

@@ -88,7 +88,7 @@ def test_files_folders_and_patterns(folder):
 def test_smaller_files_read_the_same_or_are_refused(reader, folder):
     lines = [read_line(folder / f"{name}.png", 32) for name in "ab"]
     model = stripes()
-    for precision in ("fp32", "fp16"):
+    for precision in ("fp32", "fp16", "int8"):
         assert "0.0000" in gate(model, shrink(model, precision), lines, ["កខគ", "គក"], precision)
     with pytest.raises(UserError, match="precision"):
         shrink(model, "int4")
