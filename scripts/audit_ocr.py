@@ -15,9 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's code, whatever else is installed
 
 from shared.errors import UserError
-from shared.ocr import audit
-from shared.ocr.charset import Charset
-from shared.ocr.tables import find_table, read_table
+from shared.ocr.lines import audit
+from shared.ocr.lines.tables import find_table, read_table
+from shared.ocr.script.charset import Charset
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's code, whatever else is installed
 
-from projects.video_lstm.audit import audit
+from projects.video_lstm.videos.audit import audit
 from shared.errors import UserError
 
 

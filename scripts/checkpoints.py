@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(words.as_json(table, plan))
     elif args.html:
-        from shared.runs.page import document
+        from shared.runs.pages.page import document
 
         print(document(f"Checkpoints of {args.folder}", words.as_html(table)))
     else:

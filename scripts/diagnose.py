@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from shared.runs.diagnosis.finding import exit_code
 
     if args.path[0] == Path("replay") and len(args.path) == 2:
-        from shared.runs.diagnosis.replay import replay
+        from shared.lightning.replay import replay
 
         findings = replay(args.path[1], args.checkpoint)
     elif len(args.path) == 1:

@@ -10,7 +10,7 @@ from shared.runs.cli import main, print_json
 
 DESCRIPTION = """
 The run may be a run folder, a CSV file, a Lightning, timm, TensorBoard or W&B log, or a text log.
-The forecast rests on the law in shared/runs/forecast/law.py: annealing takes noise away, a restart
+The forecast rests on the law in shared/runs/forecast/model/law.py: annealing takes noise away, a restart
 brings it back, progress goes on underneath. Bands are as wide as they had to be on finished runs.
 
   python scripts/forecast.py runs/imagenet_resnet/2026-11-20_10-00-00 --target 0.75
@@ -24,9 +24,10 @@ one_cycle; each takes lr (the peak), epochs, eta_min and warmup_epochs where it 
 
 
 def run(args: argparse.Namespace) -> int:
-    from shared.runs.forecast.forecast import Request, forecast
+    from shared.runs.forecast.forecast import forecast
+    from shared.runs.forecast.result import Request
     from shared.runs.forecast.words import as_json, as_text
-    from shared.runs.readers import read_run
+    from shared.runs.reading.readers import read_run
 
     request = Request(
         metric=args.metric, target=args.target, until=args.until, schedule=args.schedule, plan=args.plan,

@@ -22,9 +22,9 @@ thought likely, and their misses how wide the bands are. About ten seconds a run
 
 
 def run(args: argparse.Namespace) -> int:
-    from shared.runs.forecast.backtest import backtest
-    from shared.runs.forecast.prior import SHIPPED, load_library, save_library
-    from shared.runs.forecast.scorecard import table, totals
+    from shared.runs.forecast.backtest.backtest import backtest
+    from shared.runs.forecast.backtest.scorecard import table, totals
+    from shared.runs.forecast.model.prior import SHIPPED, load_library, save_library
 
     trials, runs, skipped = backtest(
         args.folder, args.metric, load_library(args.library or SHIPPED), args.seed

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's cod
 import hydra
 from PIL import Image
 
-from shared.build import build
-from shared.cli import ROOT
+from shared.config.root import ROOT
 from shared.data.draws import SampleKey
-from shared.ocr.pictures import specimen
+from shared.fit.build import build
+from shared.ocr.reading.pictures import specimen
 
 TEXTS = {
     "khmer": ["កន្ត្រៃ ស្ត្រី ព្រះរាជាណាចក្រ", "ខ្ញុំស្រឡាញ់កម្ពុជា។", "ថ្ងៃទី២១ ខែធ្នូ ឆ្នាំ២០២៦", "៥.០០០៛ 012-345 Az"],

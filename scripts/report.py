@@ -21,9 +21,10 @@ on a phone and in print.
 
 def run(args: argparse.Namespace) -> int:
     from shared.errors import UserError
-    from shared.runs.forecast.forecast import Request, forecast
-    from shared.runs.page import write_page
-    from shared.runs.readers import read_run
+    from shared.runs.forecast.forecast import forecast
+    from shared.runs.forecast.result import Request
+    from shared.runs.pages.page import write_page
+    from shared.runs.reading.readers import read_run
 
     runs = [read_run(path) for path in args.run]
     forecasts, notes = {}, []

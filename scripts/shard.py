@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's code, whatever else is installed
 
-from shared.data.shard_writer import read_file
+from shared.data.shards.writer import read_file
 from shared.runs.cli import main
 
 DESCRIPTION = """
@@ -44,7 +44,7 @@ def audio_splits(root: Path) -> tuple[dict, Callable[[str], bytes]]:
 
 
 def ocr_splits(root: Path) -> tuple[dict, Callable[[str], bytes]]:
-    from shared.ocr.tables import find_table, image_bytes, read_table
+    from shared.ocr.lines.tables import find_table, image_bytes, read_table
 
     tables = {split: find_table(root, split) for split in ("all", "train", "val")}
     return {split: read_table(table) for split, table in tables.items() if table}, image_bytes
@@ -54,10 +54,10 @@ SPLITS = {"image": image_splits, "audio": audio_splits, "ocr": ocr_splits}
 
 
 def pack(args: argparse.Namespace) -> int:
-    from shared.data.packing import pack
-    from shared.data.shard_writer import Recipe, Sample
+    from shared.data.shards.packing import pack
+    from shared.data.shards.writer import Recipe, Sample
     from shared.errors import UserError
-    from shared.preflight import size
+    from shared.record.preflight import size
 
     if args.kind == "audio" and (args.short_side or args.quality):
         raise UserError("sound has no size in pixels", "--short-side, --quality", "leave them out")
@@ -95,7 +95,7 @@ def print_plan(split: str, samples: list, recipe, read: Callable[[str], bytes], 
     """Time and bytes by packing a few files; what a remote split will cost in requests."""
     from shared.data.draws import keyed_generator
     from shared.errors import ImageError
-    from shared.preflight import size
+    from shared.record.preflight import size
 
     tried = keyed_generator(0, "plan").permutation(len(samples))[:TRIED]
     stored, began = [], time.process_time()
@@ -121,8 +121,8 @@ def print_plan(split: str, samples: list, recipe, read: Callable[[str], bytes], 
 
 
 def verify(args: argparse.Namespace) -> int:
-    from shared.data.packing import verify
-    from shared.data.shard_index import ABOUT
+    from shared.data.shards.index import ABOUT
+    from shared.data.shards.packing import verify
     from shared.errors import UserError
 
     splits = sorted(path.parent for path in [*args.out.glob(ABOUT), *args.out.glob(f"*/{ABOUT}")])

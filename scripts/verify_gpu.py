@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this clone's code, whatever else is installed
 
-from shared.gpus import Gpu, detected_profile, first_gpu
+from shared.config.gpus import Gpu, detected_profile, first_gpu
 from shared.runs.cli import main, print_json
 from shared.verify.checks import Result
 
@@ -91,7 +91,7 @@ def image_for(profile: str) -> str:
     """The container image whose torch has kernels for this GPU, as its profile says."""
     import hydra
 
-    import shared.cli  # noqa: F401 (registers the resolvers)
+    import shared.command.cli  # noqa: F401 (registers the resolvers)
 
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return hydra.compose("imagenet_resnet", overrides=[f"hardware={profile}"]).hardware.image

@@ -1,11 +1,14 @@
 """Files that a crash or a full disk at any moment leaves readable."""
 
+import json
 import logging
+import math
 import os
 import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -64,3 +67,26 @@ class Growing:
         """Close a last line that a crash cut off, so that the next one stands alone."""
         if self.path.exists() and (text := self.path.read_bytes()) and not text.endswith(b"\n"):
             self.add("\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text` in one step; readers see the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomically(path, json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: non-finite numbers become null."""
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

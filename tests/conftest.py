@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """`command(train, "imagenet_resnet", "seed=1")`: an entry point of shared.cli in this process."""
+    """`command(train, "imagenet_resnet", "seed=1")`: an entry point of shared.command.cli in this process."""
 
     def run(entry: Callable[[str], None], project: str, *arguments: str) -> Outcome:
         script = ROOT / "projects" / project / f"{entry.__name__}.py"
@@ -61,7 +61,7 @@ def command(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> C
 
 def forget_log_files() -> None:
     """Take a run's train.log off the root logger: its folder may be gone before the next test logs a line."""
-    from shared.logs import FileHandler
+    from shared.record.logs import FileHandler
 
     for handler in [each for each in logging.root.handlers if isinstance(each, FileHandler)]:
         logging.root.removeHandler(handler)
@@ -71,7 +71,7 @@ def forget_log_files() -> None:
 @pytest.fixture
 def tiny(command: Callable[..., Outcome], tmp_path: Path) -> Callable[..., Outcome]:
     """`tiny("seed=1")`: trains a small imagenet_resnet for a moment in `tmp_path / run`."""
-    from shared.cli import train
+    from shared.command.cli import train
 
     def run(*overrides: str) -> Outcome:
         return command(train, "imagenet_resnet", *TINY, f"run_dir={tmp_path / 'run'}", *overrides)

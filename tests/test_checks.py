@@ -4,10 +4,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from shared.checks import check, trusted
-from shared.cli import ROOT, evaluate
+from shared.checkpoints.config import configure
+from shared.command.cli import evaluate
+from shared.config.checks import check
+from shared.config.root import ROOT
+from shared.config.trusted import trusted
 from shared.errors import UserError
-from shared.evaluation import configure
 from tests.conf.test_compose import PRIMARY, compose
 
 GOOD = {"_target_": "projects.imagenet_resnet.data.ImageFolderData", "generate": {"_target_": "os.system"}}
@@ -17,7 +19,7 @@ GOOD = {"_target_": "projects.imagenet_resnet.data.ImageFolderData", "generate":
     "node",
     [
         {"_target_": "os.system", "command": "true"},
-        {"_target_": "shared.cli.os.system"},  # a way round through a module of ours
+        {"_target_": "shared.command.cli.os.system"},  # a way round through a module of ours
         {"data": {"_target_": "${data.name}", "name": "os.system"}},
         {"framework": {"package": "evil"}, "task": {"_target_": "${framework.package}.loggers.wandb"}},
         {"task": {"loss": "${loss}"}, "loss": {"_target_": "pathlib.Path.write_text"}},

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from shared.cli import evaluate, train
+from shared.command.cli import evaluate, train
 from tests.conftest import ROOT, TINY
 
 
@@ -178,7 +178,10 @@ def test_evaluate_builds_nothing_that_a_foreign_checkpoint_names(tiny, command, 
 def test_evaluate_takes_one_process_however_many_have_trained(tiny, command, tmp_path):
     last = tiny("trainer.max_epochs=1").summary["checkpoints"]["last"]
     many = torch.load(last, weights_only=True)
-    many["trainyard"]["config"]["trainer"] |= {"devices": 2, "strategy": {"_target_": "shared.fsdp.FSDP"}}
+    many["trainyard"]["config"]["trainer"] |= {
+        "devices": 2,
+        "strategy": {"_target_": "shared.lightning.fsdp.FSDP"},
+    }
     torch.save(many, tmp_path / "many.ckpt")
     scored = command(evaluate, "imagenet_resnet", f"checkpoint={tmp_path / 'many.ckpt'}")
     assert scored.code == 0 and '"samples": 360' in scored.out.splitlines()[-1]
@@ -188,7 +191,7 @@ def test_help_and_config_come_without_heavy_imports():
     code = (
         "import sys; sys.argv = ['train.py', '--help']\n"
         "sys.path.insert(0, {root!r})\n"
-        "from shared.cli import train\n"
+        "from shared.command.cli import train\n"
         "try: train({file!r})\n"
         "except SystemExit: pass\n"
         "heavy = {{'torch', 'lightning', 'albumentations', 'cv2', 'paddle', 'numpy', 'wandb', 'sklearn'}}\n"

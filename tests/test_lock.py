@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared import lock
 from shared.errors import UserError
+from shared.processes import lock
 from tests.conftest import ROOT
 
-HOLD = """import os, sys, time; from pathlib import Path; from shared.lock import alone
+HOLD = """import os, sys, time; from pathlib import Path; from shared.processes.lock import alone
 with alone(Path(sys.argv[1])):
     os.fork() and print("held", flush=True)  # a forked worker lives on for seconds
     time.sleep(20)"""
@@ -51,8 +51,8 @@ def test_the_folder_of_a_process_that_was_killed_is_free_at_once(tmp_path):
 
 
 def test_other_ranks_of_the_run_take_no_lock(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("shared.runner.rank", lambda: 1)
-    monkeypatch.setattr("shared.runner.follow", lambda cfg, folder, framework: 0.0)
+    monkeypatch.setattr("shared.command.runner.rank", lambda: 1)
+    monkeypatch.setattr("shared.command.runner.follow", lambda cfg, folder, framework: 0.0)
     with another(tmp_path / "run"):
         assert tiny().code == 0
 

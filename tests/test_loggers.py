@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from shared import loggers, logging_out
-from shared.run_folder import RunFolder
+from shared.lightning import loggers
+from shared.record import outlets as logging_out
+from shared.record.folder import RunFolder
 from tests.conftest import TINY
 
 SLOW_START = ["trainer.max_epochs=1", "trainer.limit_val_batches=1"]

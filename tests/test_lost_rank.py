@@ -2,8 +2,8 @@
 
 import lightning
 
-from shared.lost_rank import Watch
-from shared.watched_launcher import watch_ranks
+from shared.lightning.launcher import watch_ranks
+from shared.processes.lost_rank import Watch
 
 
 def test_a_run_of_one_process_outlives_the_shell_that_started_it():

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from shared.cli import train
+from shared.command.cli import train
 from tests.conftest import TINY, rows, start
 
 KEYS = {

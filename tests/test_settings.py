@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from shared.settings import differences
+from shared.config.settings import differences
 from tests.conf.test_compose import compose
 
 

@@ -9,8 +9,8 @@ import lightning
 import pytest
 import torch
 
-from shared.callbacks.poison import Poison
 from shared.errors import UserError
+from shared.lightning.callbacks.poison import Poison
 from shared.policy.batching import Batching
 from tests.callbacks.small_run import BATCH, STEPS, Regression, equal, events, fit, kinds, network
 from tests.conftest import ROOT

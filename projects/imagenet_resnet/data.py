@@ -8,7 +8,7 @@ from typing import Any
 from projects.imagenet_resnet.ilsvrc import DEVKIT_FOLDER, scan_flat
 from shared.data.folder import Split, class_folders, scan_classes
 from shared.data.image_dataset import Files, ImageDataset
-from shared.data.shards import Shards, are_shards
+from shared.data.shards.reader import Shards, are_shards
 from shared.data.views import CenterView, TrainView
 from shared.errors import UserError
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
+from shared.lightning.task import Batch, Task
 from shared.nets.resnet import MEAN, STD
-from shared.training import Batch, Task
 
 
 class Classification(Task):

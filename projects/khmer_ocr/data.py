@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from shared.ocr import data
-from shared.ocr.batch import pad_lines
-from shared.ocr.folder_lines import FolderLines
-from shared.ocr.lines import GeneratedLines
+from shared.ocr.lines import data
+from shared.ocr.lines.batch import pad_lines
+from shared.ocr.lines.labelled import FolderLines
+from shared.ocr.lines.rendered import GeneratedLines
 
 
 class TensorBatches:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import ROOT, command
+from shared.command.cli import command
+from shared.config.root import ROOT
 
 PROJECT = Path(__file__).resolve().parent.name
 
@@ -16,7 +17,7 @@ def main(checkpoint: str, out: str, precision: str, lines: str) -> None:
     """Write `out` once it reads `lines` validation lines as the checkpoint does; precision fp32, fp16 (as stored) or
     int8 (matrix products). An `out` that ends in .pth gets the bare weights in fp16, to train on from; .safetensors the
     same in fp32 with the charset beside them, which thai_ocr takes as model.weights, too."""
-    from shared.ocr.exported import gate, shrink, write
+    from shared.ocr.reading.exported import gate, shrink, write
 
     if out.endswith(".pth"):
         content = weights(Path(checkpoint))
@@ -59,7 +60,7 @@ def export(checkpoint: Path) -> bytes:
     """The checkpoint's network as ONNX, its charset within; it scores like torch's or UserError is raised."""
     import torch
 
-    from shared.ocr.exported import compare, describe
+    from shared.ocr.reading.exported import compare, describe
 
     model, data = load(checkpoint)
     image = torch.randint(0, 256, (2, 1, data.height, 96), dtype=torch.uint8)
@@ -93,10 +94,10 @@ def export(checkpoint: Path) -> bytes:
 
 def load(checkpoint: Path):
     """The checkpoint's network, averaged weights where it has them, and its data object."""
-    from shared.build import build
+    from shared.checkpoints.config import configure
     from shared.errors import UserError
-    from shared.evaluation import configure
-    from shared.scoring import load as load_checkpoint
+    from shared.fit.build import build
+    from shared.lightning.scoring import load as load_checkpoint
 
     content = load_checkpoint(checkpoint.expanduser())
     cfg = configure(PROJECT, ROOT / "conf", content, [])
@@ -113,7 +114,7 @@ def load(checkpoint: Path):
 
 def validation_lines(checkpoint: Path, count: int):
     """Images and texts of the checkpoint's validation set."""
-    from shared.ocr.folder_lines import first_lines
+    from shared.ocr.lines.labelled import first_lines
 
     _, data = load(checkpoint)
     data.prepare()

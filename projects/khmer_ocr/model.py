@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shared.errors import UserError
-from shared.ocr.batch import STEPS, STRIDE
+from shared.ocr.lines.batch import STEPS, STRIDE
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import command, number
+from shared.command.cli import command, number
 
 STARTER = Path(__file__).with_name("starter") / "khmer_ocr_tiny.onnx"
 DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8"}
@@ -16,8 +16,8 @@ def main(images: str, checkpoint: str, out: str, beam: str) -> None:
 
     beam=8: hypotheses of the search, with a language model of the shipped words; 1 reads the best path.
     """
-    from shared.ocr.predict import predict
-    from shared.ocr.reader import Reader
+    from shared.ocr.reading.predict import predict
+    from shared.ocr.reading.reader import Reader
 
     hypotheses = number("beam", beam, 1, 100, "8")
     model: Path | bytes = Path(checkpoint)

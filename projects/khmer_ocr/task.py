@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
-from shared.ocr.batch import by_width, frames
-from shared.ocr.charset import BLANK
-from shared.ocr.language import decoder
-from shared.ocr.metrics import ErrorRates
-from shared.training import Batch, Task
+from shared.lightning.task import Batch, Task
+from shared.ocr.lines.batch import by_width, frames
+from shared.ocr.script.charset import BLANK
+from shared.ocr.script.language import decoder
+from shared.ocr.script.metrics import ErrorRates
 
 GROUPS = {"clear": 0, "degraded": 1}
 
 
 class Recognition(Task):
-    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError.
+    """Batches as `shared.ocr.lines.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError.
 
     Validation reads the best path, or with a `beam` of more than 1 hypothesis and the script's language model.
     """

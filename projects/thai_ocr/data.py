@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.ocr import data
-from shared.ocr.batch import pad_lines
-from shared.ocr.folder_lines import FolderLines
-from shared.ocr.lines import GeneratedLines
+from shared.ocr.lines import data
+from shared.ocr.lines.batch import pad_lines
+from shared.ocr.lines.labelled import FolderLines
+from shared.ocr.lines.rendered import GeneratedLines
 
 
 class ArrayBatches:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import ROOT, command
+from shared.command.cli import command
+from shared.config.root import ROOT
 
 PROJECT = Path(__file__).resolve().parent.name
 
@@ -20,7 +21,7 @@ def main(checkpoint: str, out: str, precision: str, lines: str, model: str) -> N
     `checkpoint` is a training checkpoint, or bare weights (.safetensors, .npz, .pdparams) of `model`; `precision` is
     fp32, int8 (matrix products), or for .onnx fp16 (as stored).
     """
-    from projects.thai_ocr.gates import gate_folder, gate_onnx
+    from projects.thai_ocr.inference.gates import gate_folder, gate_onnx
 
     net, data = load(checkpoint, model)
     if out.endswith(".onnx"):
@@ -33,7 +34,7 @@ def main(checkpoint: str, out: str, precision: str, lines: str, model: str) -> N
 
 def load(checkpoint: str, model: str):
     """The network, averaged weights where the checkpoint has them, ready to read; and its data object."""
-    from shared.evaluation import configure
+    from shared.checkpoints.config import configure
     from shared.paddle.scoring import load as load_checkpoint
     from shared.paddle.scoring import prepared, restored
 

@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional as F
 
 from projects.thai_ocr.weights import load_weights
-from shared.ocr.batch import STEPS, STRIDE, frames
+from shared.ocr.lines.batch import STEPS, STRIDE, frames
 
 FAR = -1e4  # added to the score of a column outside the line; its weight then is 0, in half precision too
 

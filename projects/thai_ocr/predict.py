@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import command, number
+from shared.command.cli import command, number
 from shared.errors import UserError
 
 STARTER = Path(__file__).with_name("starter") / "thai_ocr_tiny.onnx"
@@ -19,8 +19,8 @@ def main(images: str, checkpoint: str, out: str, beam: str) -> None:
     beam=1 reads the best path, as PaddleOCR does from the exported folder; beam=8 follows eight hypotheses with a
     language model of the shipped words, as serve.py does, and reads better.
     """
-    from shared.ocr.predict import predict
-    from shared.ocr.reader import Reader
+    from shared.ocr.reading.predict import predict
+    from shared.ocr.reading.reader import Reader
 
     hypotheses = number("beam", beam, 1, 100, "8")
     path = Path(checkpoint).expanduser()
@@ -37,7 +37,7 @@ def main(images: str, checkpoint: str, out: str, beam: str) -> None:
 def exported(checkpoint: Path, path: Path) -> Path:
     """The checkpoint as ONNX."""
     from projects.thai_ocr.export import load
-    from projects.thai_ocr.gates import gate_onnx
+    from projects.thai_ocr.inference.gates import gate_onnx
 
     gate_onnx(*load(str(checkpoint), "thai_ocr_tiny"), path, "fp32", 1)
     return path

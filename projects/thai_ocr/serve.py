@@ -5,7 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import ROOT, command, number
+from shared.command.cli import command, number
+from shared.config.root import ROOT
 from shared.errors import UserError
 
 LANGUAGES = ("thai", "khmer")
@@ -45,7 +46,7 @@ def main(language: str, model: str, host: str, **numbers: str) -> None:
         raise UserError(
             "a full request would not fit into the queue", "queue", f"give {limits.images} or more"
         )
-    from shared.ocr.reader import Reader
+    from shared.ocr.reading.reader import Reader
     from shared.serve.app import create_app
     from shared.serve.server import serve
     from shared.serve.service import Service

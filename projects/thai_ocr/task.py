@@ -7,18 +7,18 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn import functional as F
 
-from shared.ocr.batch import by_width
-from shared.ocr.charset import BLANK
-from shared.ocr.language import decoder
-from shared.ocr.metrics import ErrorRates
+from shared.ocr.lines.batch import by_width
+from shared.ocr.script.charset import BLANK
+from shared.ocr.script.language import decoder
+from shared.ocr.script.metrics import ErrorRates
 from shared.paddle.step import Batch
-from shared.paddle.training import Task
+from shared.paddle.task import Task
 
 GROUPS = ("clear", "degraded")
 
 
 class Recognition(Task):
-    """Batches as `shared.ocr.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError.
+    """Batches as `shared.ocr.lines.batch.pad_lines` makes them; a label that does not fit its frames is a ValueError.
 
     Validation reads the best path, or with a `beam` of more than 1 hypothesis and the script's language model.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from shared.run_folder import write_atomically
+from shared.files import write_atomically
 
 COLUMNS = ("class", "clips", "precision", "recall", "f1", "most_often_taken_for", "times")
 

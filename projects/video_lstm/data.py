@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from projects.video_lstm.cache import ClipCache
-from projects.video_lstm.clips import CenterClip, ClipDataset, TrainClip
-from projects.video_lstm.splits import read_splits
+from projects.video_lstm.videos.cache import ClipCache
+from projects.video_lstm.videos.clips import CenterClip, ClipDataset, TrainClip
+from projects.video_lstm.videos.splits import read_splits
 from shared.data.folder import Split
 from shared.errors import UserError
 

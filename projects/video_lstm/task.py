@@ -15,9 +15,9 @@ from projects.video_lstm.classes import write_report
 from projects.video_lstm.model import Logits
 from shared.data.draws import keyed_generator
 from shared.errors import UserError
-from shared.logging_out import spared
+from shared.lightning.task import Batch, Task
 from shared.nets.resnet import MEAN, STD
-from shared.training import Batch, Task
+from shared.record.outlets import spared
 
 
 class VideoClassification(Task):

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from projects.voxceleb.audio import read_wave
-from projects.voxceleb.mels import MelCache
-from projects.voxceleb.trials import Trials, owners, read_trials, subset
+from projects.voxceleb.audio.mels import MelCache
+from projects.voxceleb.audio.waves import read_wave
+from projects.voxceleb.trials.trials import Trials, owners, read_trials, subset
 from projects.voxceleb.utterances import Augment, SpeakerTuples, TrialUtterances
 from shared.data.draws import keyed_generator
-from shared.data.shards import are_shards, packed_name, sample_paths
+from shared.data.shards.reader import are_shards, packed_name, sample_paths
 from shared.errors import UserError
 
 log = logging.getLogger(__name__)

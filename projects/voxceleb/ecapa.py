@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from projects.voxceleb.features import front_end, normalised_log_mel
+from projects.voxceleb.audio.features import front_end, normalised_log_mel
 from projects.voxceleb.weights import load_weights
 
 SCALE = 8  # groups of a Res2 convolution

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from projects.voxceleb.features import front_end, normalised_log_mel
+from projects.voxceleb.audio.features import front_end, normalised_log_mel
 from projects.voxceleb.weights import load_weights
 from shared.errors import UserError
 

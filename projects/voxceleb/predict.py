@@ -15,11 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this clone's code, whatever else is installed
 
-from shared.cli import words
+from shared.command.cli import words
 
 
 def main(arguments: list[str]) -> None:
-    from projects.voxceleb.recognition import answer
+    from projects.voxceleb.trials.recognition import answer
 
     print(json.dumps(answer(arguments)))
 

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from projects.voxceleb.metrics import batch_eer, error_rates
-from projects.voxceleb.protocol import Protocol, as_norm, score_pairs
-from projects.voxceleb.trials import Trials, draw_trials
+from projects.voxceleb.trials.metrics import batch_eer, error_rates
+from projects.voxceleb.trials.protocol import Protocol, as_norm, score_pairs
+from projects.voxceleb.trials.trials import Trials, draw_trials
 from projects.voxceleb.weights import embedder_state
 from shared.errors import UserError
-from shared.logging_out import spared
-from shared.run_folder import write_atomically
-from shared.training import Batch, Task
+from shared.files import write_atomically
+from shared.lightning.task import Batch, Task
+from shared.record.outlets import spared
 
 COHORT_UTTERANCES = 4  # of each training speaker, averaged
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from projects.voxceleb.audio import AudioError, frames_of, read_wave, repeated
-from projects.voxceleb.features import HOP, samples_of
-from projects.voxceleb.mels import MelCache
+from projects.voxceleb.audio.features import HOP, samples_of
+from projects.voxceleb.audio.mels import MelCache
+from projects.voxceleb.audio.waves import AudioError, frames_of, read_wave, repeated
 from projects.voxceleb.sampler import SpeakerSampler, TupleKey
-from projects.voxceleb.trials import Trials
+from projects.voxceleb.trials.trials import Trials
 from shared.data.draws import keyed_generator
 from shared.data.sampler import SampleKey
 from shared.errors import UserError

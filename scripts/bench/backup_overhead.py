@@ -19,10 +19,10 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from shared.backup import Backups  # noqa: E402
+from shared.backups.worker import Backups  # noqa: E402
 from shared.nets.resnet import ResNet  # noqa: E402
 from shared.policy.retention import Checkpoint as Record  # noqa: E402
-from shared.run_folder import RunFolder  # noqa: E402
+from shared.record.folder import RunFolder  # noqa: E402
 
 
 def training(batch: int, pixels: int) -> tuple[Callable[[], None], Callable[[Path], None]]:

@@ -26,12 +26,12 @@ from omegaconf import DictConfig  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-import shared.cli  # noqa: E402, F401 (registers the resolvers)
-from shared.acceleration import optimizer_arguments, prepare_model  # noqa: E402
-from shared.assembly import assemble, build, build_loaders  # noqa: E402
-from shared.interruption import Interruption  # noqa: E402
-from shared.run_folder import RunFolder  # noqa: E402
-from shared.training import Task, parameter_groups  # noqa: E402
+import shared.config.root  # noqa: E402, F401 (registers the resolvers)
+from shared.lightning.assembly import assemble, build, build_loaders  # noqa: E402
+from shared.lightning.hardware import optimizer_arguments, prepare_model  # noqa: E402
+from shared.lightning.task import Task, parameter_groups  # noqa: E402
+from shared.processes.interruption import Interruption  # noqa: E402
+from shared.record.folder import RunFolder  # noqa: E402
 
 DESCRIPTION = """
 All of a project is as its config has it, on the profile that --hardware names. Per project:

@@ -38,8 +38,8 @@ class TakingTurns(lightning.Callback):
         self.guarded, self.off = batch_idx % 4 in (0, 3), ExitStack()
         if not self.guarded:
             self.off.enter_context(patch.object(task, "guard", None))
-            self.off.enter_context(patch("shared.step.Snapshot.take", lambda snapshot: None))
-            self.off.enter_context(patch("shared.step.get_total_norm", lambda gradients: ZERO))
+            self.off.enter_context(patch("shared.lightning.step.Snapshot.take", lambda snapshot: None))
+            self.off.enter_context(patch("shared.lightning.step.get_total_norm", lambda gradients: ZERO))
         self.began = time.process_time()
 
     def on_train_batch_end(self, trainer: Any, task: Any, out: Any, batch: Any, batch_idx: int) -> None:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import encode_jpeg
-from shared.data.loader import make_loader
 from shared.data.views import TrainView, random_box
+from shared.lightning.loader import make_loader
 from shared.nets.resnet import MEAN, STD
 
 SCALE, RATIO, BATCH = (0.08, 1.0), (3 / 4, 4 / 3), 50

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["OMP_NUM_THREADS"] = "1"  # the same sums in every process; and forking is safe before any thread
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-from shared.resume import read  # noqa: E402
+from shared.checkpoints.file import read  # noqa: E402
 
 SETTINGS = """effective_batch_size=16 samples_per_epoch=128 logger=csv trainer.max_epochs=2 trainer.limit_val_batches=2
 trainer.log_every_n_steps=1 hardware.workers=0 callbacks.checkpoints.every_minutes=0.02 backup.retries=0 backup.keep=2
@@ -39,7 +39,7 @@ SMALL = {
 model.layers=1 model.heads=2 model.dropout=0.1""",
 }
 PREPARED = {  # what the forked runs need is imported once
-    "imagenet_resnet": "projects.imagenet_resnet.data projects.imagenet_resnet.task shared.assembly",
+    "imagenet_resnet": "projects.imagenet_resnet.data projects.imagenet_resnet.task shared.lightning.assembly",
     "thai_ocr": "projects.thai_ocr.data projects.thai_ocr.model projects.thai_ocr.task shared.paddle.assembly",
 }
 MOMENTS = ("any time", "checkpoint", "links", "backup", "new machine")
@@ -157,7 +157,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--moments", nargs="+", choices=MOMENTS, default=MOMENTS, help="taken in turn")
     arguments = parser.parse_args()
-    for name in ["shared.runner", "shared.runs.report", *PREPARED[arguments.project].split()]:
+    for name in ["shared.command.runner", "shared.runs.pages.report", *PREPARED[arguments.project].split()]:
         import_module(name)
     draw, kills, lost = random.Random(arguments.seed), Counter[str](), 0
     with tempfile.TemporaryDirectory(prefix="kill-resume-") as scratch:

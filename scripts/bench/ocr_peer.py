@@ -23,11 +23,11 @@ import hydra
 import numpy as np
 from PIL import Image
 
-from shared.build import build
-from shared.cli import ROOT
-from shared.ocr.folder_lines import first_lines
-from shared.ocr.metrics import error_rates
-from shared.ocr.reader import Reader
+from shared.config.root import ROOT
+from shared.fit.build import build
+from shared.ocr.lines.labelled import first_lines
+from shared.ocr.reading.reader import Reader
+from shared.ocr.script.metrics import error_rates
 
 LANGUAGE = {"khmer": "khm", "thai": "tha"}
 COLUMNS = {"cer": 7, "cer_raw": 7, "wer": 7, "line_accuracy": 12}

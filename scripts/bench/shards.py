@@ -15,11 +15,11 @@ import torch  # noqa: E402
 from input_pipeline import RATIO, SCALE, measure, pillow_loader, write_photos  # noqa: E402
 
 from shared.data.image_dataset import Files, ImageDataset, Source  # noqa: E402
-from shared.data.loader import CheckedLoader, make_loader  # noqa: E402
-from shared.data.packing import pack  # noqa: E402
-from shared.data.shard_writer import Recipe, Sample, read_file  # noqa: E402
-from shared.data.shards import Shards  # noqa: E402
+from shared.data.shards.packing import pack  # noqa: E402
+from shared.data.shards.reader import Shards  # noqa: E402
+from shared.data.shards.writer import Recipe, Sample, read_file  # noqa: E402
 from shared.data.views import TrainView  # noqa: E402
+from shared.lightning.loader import CheckedLoader, make_loader  # noqa: E402
 
 BATCH = 50
 DESCRIPTION = """

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from projects.voxceleb.features import samples_of
-from projects.voxceleb.metrics import error_rates
+from projects.voxceleb.audio.features import samples_of
 from projects.voxceleb.model import ResNetSE34V2
-from projects.voxceleb.protocol import Protocol, score_pairs
+from projects.voxceleb.trials.metrics import error_rates
+from projects.voxceleb.trials.protocol import Protocol, score_pairs
 
 CROPS, FRAMES, VOXCELEB1_E = 10, 300, 581_480
 

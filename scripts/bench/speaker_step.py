@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 
-from projects.voxceleb.features import samples_of
+from projects.voxceleb.audio.features import samples_of
 from projects.voxceleb.losses import AAMSoftmax
 from projects.voxceleb.model import ResNetSE34V2
 

@@ -25,15 +25,15 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
-import shared.cli  # noqa: E402, F401 (registers the resolvers)
+import shared.config.root  # noqa: E402, F401 (registers the resolvers)
 from projects.imagenet_resnet.task import Classification  # noqa: E402
-from shared.assembly import Unprofiled  # noqa: E402
-from shared.interruption import Interruption  # noqa: E402
+from shared.lightning.assembly import Unprofiled  # noqa: E402
+from shared.lightning.task import Rails, parameter_groups  # noqa: E402
 from shared.nets.resnet import ResNet  # noqa: E402
 from shared.policy.batching import Batching  # noqa: E402
 from shared.policy.schedule import Cosine  # noqa: E402
-from shared.run_folder import RunFolder  # noqa: E402
-from shared.training import Rails, parameter_groups  # noqa: E402
+from shared.processes.interruption import Interruption  # noqa: E402
+from shared.record.folder import RunFolder  # noqa: E402
 
 CLASSES, LR = 10, 0.01
 

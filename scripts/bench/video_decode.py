@@ -18,8 +18,8 @@ import av
 import numpy as np
 from sklearn.datasets import load_sample_images
 
-from projects.video_lstm.cache import ClipCache
-from projects.video_lstm.decode import opened, read_clip, scan, spread
+from projects.video_lstm.videos.cache import ClipCache
+from projects.video_lstm.videos.decode import opened, read_clip, scan, spread
 
 FRAMES, WANTED = 250, 16
 

@@ -1,1 +1,1 @@
-"""Lightning callbacks: each hands what happens to one policy and carries out its answer."""
+"""Hooks that touch no tensor."""

@@ -9,7 +9,7 @@ from shared.policy.stopping import Epoch, RestartAwarePatience
 if TYPE_CHECKING:
     import lightning
 
-    from shared.training import Task
+    from shared.lightning.task import Task
 
 
 class EarlyStopping:

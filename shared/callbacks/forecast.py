@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from shared.errors import UserError
-from shared.runs.folder import read_folder
-from shared.runs.forecast.forecast import Forecast as Forecasted
-from shared.runs.forecast.forecast import Request, forecast
-from shared.runs.names import kind
+from shared.runs.forecast.forecast import forecast
+from shared.runs.forecast.result import Forecast as Forecasted
+from shared.runs.forecast.result import Request
+from shared.runs.reading.folder import read_folder
+from shared.runs.reading.names import kind
 
 if TYPE_CHECKING:
     import lightning
 
-    from shared.training import Task
+    from shared.lightning.task import Task
 
 log = logging.getLogger(__name__)
 

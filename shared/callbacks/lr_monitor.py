@@ -6,12 +6,12 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from shared.runs.names import is_rate
+from shared.runs.reading.names import is_rate
 
 if TYPE_CHECKING:
     import lightning
 
-    from shared.training import Task
+    from shared.lightning.task import Task
 
 
 class LRMonitor:

@@ -9,12 +9,12 @@ import numpy as np
 
 from shared.errors import UserError
 from shared.policy.pruning import behind_median
-from shared.runs.table import read_csv
+from shared.runs.reading.table import read_csv
 
 if TYPE_CHECKING:
     import lightning
 
-    from shared.training import Task
+    from shared.lightning.task import Task
 
 
 class MedianPruner:

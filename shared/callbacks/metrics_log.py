@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import lightning
 
-    from shared.training import Task
+    from shared.lightning.task import Task
 
 
 class MetricsLog:

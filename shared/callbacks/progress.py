@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 if TYPE_CHECKING:
     import lightning
 
-    from shared.training import Task
+    from shared.lightning.task import Task
 
 
 log = logging.getLogger(__name__)

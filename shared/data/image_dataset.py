@@ -26,7 +26,7 @@ class View(Protocol):
 
 
 class Source(Protocol):
-    """Encoded images by number: files of a folder, or shared.data.shards.Shards."""
+    """Encoded images by number: files of a folder, or shared.data.shards.reader.Shards."""
 
     def __len__(self) -> int: ...
 

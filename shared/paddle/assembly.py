@@ -9,9 +9,10 @@ import paddle
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from shared import logging_out, resume
-from shared.backup import Backups
-from shared.build import (
+from shared.backups.worker import Backups
+from shared.callbacks.saving import Saving
+from shared.checkpoints import resume
+from shared.fit.build import (
     Assembly,
     batches,
     build,
@@ -21,16 +22,16 @@ from shared.build import (
     refuse_ranks_in_a_sweep,
     workers,
 )
-from shared.interruption import Interruption
-from shared.lost_rank import watch_parent
+from shared.fit.rails import Rails
 from shared.paddle.loader import Loader, make_loader
+from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
-from shared.paddle.training import Task
 from shared.policy.batching import Batching
-from shared.preflight import inspect
-from shared.rails import Rails
-from shared.run_folder import RunFolder
-from shared.saving import Saving
+from shared.processes.interruption import Interruption
+from shared.processes.lost_rank import watch_parent
+from shared.record import outlets as logging_out
+from shared.record.folder import RunFolder
+from shared.record.preflight import inspect
 
 log = logging.getLogger(__name__)
 

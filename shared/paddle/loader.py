@@ -101,7 +101,7 @@ def make_loader(
     rank: int = 0,
     world: int = 1,
 ) -> Loader:
-    """As shared.data.loader.make_loader, without torch."""
+    """As shared.lightning.loader.make_loader, without torch."""
     whole = batch_size * world
     if samples_per_epoch is not None and samples_per_epoch > whole:
         samples_per_epoch -= samples_per_epoch % whole

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shared.logging_out import WANDB_SETTINGS, has_login, refuse
-from shared.run_folder import RunFolder
+from shared.record.folder import RunFolder
+from shared.record.outlets import WANDB_SETTINGS, has_login, refuse
 
 
 class TensorBoard:
@@ -90,7 +90,7 @@ class WandB:
         """W&B sends by itself."""
 
     def finalize(self, status: str) -> None:
-        """shared.logging_out.finish closes it."""
+        """shared.record.outlets.finish closes it."""
 
 
 def tensorboard(folder: RunFolder) -> TensorBoard:

@@ -5,11 +5,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from shared.build import build, build_batching, workers
+from shared.checkpoints.file import KEY, UNREADABLE, fit, read
 from shared.errors import UserError
+from shared.fit.build import build, build_batching, workers
 from shared.paddle.assembly import build_model, build_trainer, prepare_device
 from shared.paddle.loader import make_loader
-from shared.resume import KEY, UNREADABLE, fit, read
 
 BARE = (".safetensors", ".npz", ".pdparams")  # weights without a run, read as `model.weights` are
 

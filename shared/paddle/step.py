@@ -1,6 +1,6 @@
 """The gradients of one optimizer batch: cut into micro batches, averaged over ranks, tried again when memory runs out.
 
-Every rank keeps its gradients to itself until all of them have come through, as in shared/step.py.
+Every rank keeps its gradients to itself until all of them have come through, as in shared/lightning/step.py.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from paddle import Tensor, nn
 
 from shared.errors import UserError
 from shared.policy.batching import MicroBatch
-from shared.preflight import batch_in_words
+from shared.record.preflight import batch_in_words
 
 if TYPE_CHECKING:
-    from shared.paddle.training import Task
+    from shared.paddle.task import Task
 
 Batch = dict[str, Any]
 OUT_OF_MEMORY = ("ResourceExhausted", "Out of memory", "out of memory")

@@ -6,9 +6,9 @@ from typing import Any
 
 import paddle
 
+from shared.checkpoints.file import read
 from shared.errors import UserError
-from shared.paddle.training import Task, parameter_groups
-from shared.resume import read
+from shared.paddle.task import Task, parameter_groups
 
 LEVELS = {  # trainer.precision -> AMP level and type
     "32-true": (None, "float32"),

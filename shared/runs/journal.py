@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from shared.runs import names
+from shared.runs.reading import names
 
 Entry = dict[str, Any]
 

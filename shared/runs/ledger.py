@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.runs.configs import differences
-from shared.runs.folder import mapping
+from shared.runs.reading.configs import differences
+from shared.runs.reading.folder import mapping
 
 MAX_LINE = 1_000_000
 log = logging.getLogger(__name__)

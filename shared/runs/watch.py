@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.errors import UserError
-from shared.runs import names
-from shared.runs.forecast.forecast import Forecast, Request, forecast
+from shared.runs.forecast.forecast import forecast
 from shared.runs.forecast.plan import make_plan, planned_epochs
-from shared.runs.readers import read_run
-from shared.runs.restarts import find_restarts
-from shared.runs.runlog import RunLog, best_index
+from shared.runs.forecast.result import Forecast, Request
+from shared.runs.reading import names
+from shared.runs.reading.readers import read_run
+from shared.runs.reading.restarts import find_restarts
+from shared.runs.reading.runlog import RunLog, best_index
 
 SPARKS = "▁▂▃▄▅▆▇█"
 QUIET = 600  # seconds without a new row after which a run is called quiet

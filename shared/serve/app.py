@@ -7,7 +7,7 @@ import yaml
 from flask import Flask, Response, jsonify, render_template, request, send_file
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
-from shared.cli import ROOT
+from shared.config.root import ROOT
 from shared.serve.service import Service
 from shared.serve.uploads import read_uploads
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from shared.ocr.reader import Reading
+from shared.ocr.reading.reader import Reading
 
 Read = Callable[[Sequence[np.ndarray]], list[Reading]]
 

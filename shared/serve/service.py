@@ -10,8 +10,8 @@ import numpy as np
 from werkzeug.exceptions import ServiceUnavailable
 
 from shared.errors import ImageError
-from shared.ocr.line_image import decode, prepare
-from shared.ocr.reader import Reader, Reading
+from shared.ocr.lines.image import decode, prepare
+from shared.ocr.reading.reader import Reader, Reading
 from shared.serve.batcher import Batcher, QueueFull
 from shared.serve.limits import Limits
 from shared.serve.meters import Meters

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.run_folder import write_json
+from shared.files import write_json
 from shared.sweeps import table
 
 CONSOLE = "console.log"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.ensemble import RandomForestRegressor
 
-from shared.runs.picture import BLUE, GREEN, GRID, INK, MUTED, STYLE
+from shared.runs.pages.picture import BLUE, GREEN, GRID, INK, MUTED, STYLE
 
 MOST = 6  # settings shown: the most important ones
 FEWEST = 6  # jobs from which importance is guessed at

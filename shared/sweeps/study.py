@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from shared.errors import UserError
-from shared.runs.table import read_csv
+from shared.runs.reading.table import read_csv
 from shared.sweeps.job import result
 from shared.sweeps.space import Space
 from shared.sweeps.table import pruned

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from shared.gpus import first_gpu
+from shared.config.gpus import first_gpu
 from shared.verify import checks
 from shared.verify.checks import Check, Skipped
 

@@ -20,8 +20,8 @@ from tiny_net import TinyNet
 from torch import Tensor
 
 from projects.imagenet_resnet.task import Classification
-from shared.cli import ROOT
-from shared.cli import train as command_line
+from shared.command.cli import train as command_line
+from shared.config.root import ROOT
 
 SCRIPT = ROOT / "projects/imagenet_resnet/train.py"
 SMALL = [
@@ -70,7 +70,7 @@ def train(tmp_path_factory) -> Callable[..., Ended]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("projects.imagenet_resnet.model.ResNet", network)
             patch.setattr(
-                "shared.runs.report.write_report", lambda folder: None
+                "shared.runs.pages.report.write_report", lambda folder: None
             )  # a second, and not the matter
             patch.setattr(sys, "argv", [str(SCRIPT), *SMALL, f"run_dir={folder}", *overrides])
             code, said = in_this_process()

@@ -9,19 +9,19 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from shared.callbacks.adoption import adopt
-from shared.callbacks.checkpoints import Checkpoints
 from shared.callbacks.lr_monitor import LRMonitor
 from shared.callbacks.metrics_log import MetricsLog
-from shared.callbacks.non_finite import NonFinite
-from shared.callbacks.run_state import RunState
-from shared.data.loader import make_loader
-from shared.interruption import Interruption
+from shared.fit.rails import Rails
+from shared.lightning.callbacks.adoption import adopt
+from shared.lightning.callbacks.checkpoints import Checkpoints
+from shared.lightning.callbacks.non_finite import NonFinite
+from shared.lightning.callbacks.run_state import RunState
+from shared.lightning.loader import make_loader
+from shared.lightning.task import Task
 from shared.policy.batching import Batching
 from shared.policy.schedule import Cosine
-from shared.rails import Rails
-from shared.run_folder import RunFolder
-from shared.training import Task
+from shared.processes.interruption import Interruption
+from shared.record.folder import RunFolder
 
 SAMPLES, BATCH = 48, 8
 STEPS = SAMPLES // BATCH

@@ -8,10 +8,10 @@ import fsspec
 import pytest
 import torch
 
-from shared.backup_store import FsspecStore, open_store
+from shared.backups.archive import Backup
+from shared.backups.remote import FsspecStore, open_store
+from shared.backups.stores import LocalStore
 from shared.errors import UserError
-from shared.policy.backup import Backup
-from shared.policy.backup_store import LocalStore
 
 FAST = ("backup.retries=1", "backup.wait_minutes=0.2")
 

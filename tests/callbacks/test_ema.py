@@ -2,7 +2,7 @@
 
 import torch
 
-from shared.callbacks.ema import EMA, weights
+from shared.lightning.callbacks.ema import EMA, weights
 from tests.callbacks.small_run import fit
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from lightning.pytorch.plugins import MixedPrecision
 
-from shared.callbacks.ema import EMA, weights
-from shared.callbacks.poison import Poison
 from shared.errors import StoppedNonFinite
+from shared.lightning.callbacks.ema import EMA, weights
+from shared.lightning.callbacks.poison import Poison
 from tests.callbacks.small_run import GUARD, STEPS, Points, Regression, equal, events, fit, kinds, network
 from tests.conftest import rows
 
@@ -55,7 +55,7 @@ def test_a_full_disk_costs_the_culprits_file_alone(tmp_path, monkeypatch, caplog
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("shared.callbacks.non_finite.save", full)
+    monkeypatch.setattr("shared.lightning.callbacks.non_finite.save", full)
     task = fit(tmp_path, data=Points(spoiled=[11]), epochs=1)
     assert task.global_step == STEPS - 1
     assert "No space left" in caplog.text and "kept as" not in events(tmp_path)[0]["message"]

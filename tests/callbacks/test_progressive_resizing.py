@@ -2,8 +2,10 @@
 
 import pytest
 
-from shared.callbacks.progressive_resizing import ProgressiveResizing
+from shared.lightning.callbacks.progressive_resizing import ProgressiveResizing
 from tests.conftest import rows
+
+TARGET = "shared.lightning.callbacks.progressive_resizing.ProgressiveResizing"
 
 
 def test_the_75_percent_recipe_goes_from_160_to_192():
@@ -20,9 +22,7 @@ def test_between_equal_shares_the_size_jumps():
 
 @pytest.mark.parametrize(("begin", "end"), [(0.6, 0.5), (-0.1, 0.5), (0.5, 1.5)])
 def test_shares_that_make_no_sense_are_refused(tiny, begin, end):
-    resizing = (
-        "_target_: shared.callbacks.progressive_resizing.ProgressiveResizing, start_size: 32, end_size: 64"
-    )
+    resizing = f"_target_: {TARGET}, start_size: 32, end_size: 64"
     outcome = tiny(f"+callbacks.resizing={{{resizing}, begin: {begin}, end: {end}}}")
     assert outcome.code == 2
     error = outcome.err.splitlines()[-1]
@@ -31,9 +31,7 @@ def test_shares_that_make_no_sense_are_refused(tiny, begin, end):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_sees_the_sizes_and_says_so(tiny, workers):
-    resizing = (
-        "{_target_: shared.callbacks.progressive_resizing.ProgressiveResizing, start_size: 32, end_size: 64"
-    )
+    resizing = f"{{_target_: {TARGET}, start_size: 32, end_size: 64"
     outcome = tiny(
         f"+callbacks.resizing={resizing}, begin: 0.0, end: 0.5}}",
         "trainer.max_epochs=2",

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from projects.imagenet_resnet.task import Classification
-from shared.cli import ROOT
+from shared.config.root import ROOT
 from shared.policy.schedule import CosineRestarts
-from shared.run_folder import RunFolder
+from shared.record.folder import RunFolder
 from shared.runs import ledger
 
 

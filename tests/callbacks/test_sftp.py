@@ -15,14 +15,14 @@ import pytest
 import torch
 from tiny_net import TinyNet
 
-from shared.backup_store import FsspecStore
+from shared.backups.remote import FsspecStore
 from shared.data.image_dataset import ImageDataset
 from shared.data.images import encode_jpeg
-from shared.data.loader import make_loader
-from shared.data.packing import pack
-from shared.data.shard_writer import Recipe, Sample, read_file
-from shared.data.shards import Shards
+from shared.data.shards.packing import pack
+from shared.data.shards.reader import Shards
+from shared.data.shards.writer import Recipe, Sample, read_file
 from shared.data.views import CenterView
+from shared.lightning.loader import make_loader
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 CONFIG = """Port {port}

@@ -12,14 +12,18 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-import shared.cli  # noqa: F401 (registers the resolvers)
+import shared.config.root  # noqa: F401 (registers the resolvers)
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 ROOT = CONF.parent
 PRIMARY = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "base")
 HARDWARE = sorted(path.stem for path in (CONF / "hardware").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-GIVEN_LATER = {"shared.loggers": {"folder"}, "shared.paddle.loggers": {"folder"}, "task": {"model", "data"}}
+GIVEN_LATER = {
+    "shared.lightning.loggers": {"folder"},
+    "shared.paddle.loggers": {"folder"},
+    "task": {"model", "data"},
+}
 
 
 def compose(project: str, *overrides: str) -> DictConfig:

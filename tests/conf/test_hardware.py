@@ -8,9 +8,9 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from shared import gpus
-from shared.acceleration import describe, limit_memory, optimizer_arguments, prepare_model
-from shared.gpus import Gpu, first_gpu, profile_of
+from shared.config import gpus
+from shared.config.gpus import Gpu, first_gpu, profile_of
+from shared.lightning.hardware import describe, limit_memory, optimizer_arguments, prepare_model
 from tests.conf.test_compose import CONF, HARDWARE, ROOT, compose
 
 

@@ -8,7 +8,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-import shared.cli  # noqa: F401 (registers the resolvers)
+import shared.config.root  # noqa: F401 (registers the resolvers)
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -34,6 +34,8 @@ def test_a_search_is_a_sweep_with_a_pruner():
     assert compose().hydra.mode is None and "median_pruner" not in compose().callbacks
 
 
-@pytest.mark.parametrize(("option", "strategy"), [("ddp", "ddp"), ("fsdp", {"_target_": "shared.fsdp.FSDP"})])
+@pytest.mark.parametrize(
+    ("option", "strategy"), [("ddp", "ddp"), ("fsdp", {"_target_": "shared.lightning.fsdp.FSDP"})]
+)
 def test_strategies(option, strategy):
     assert compose(f"strategy={option}").trainer.strategy == strategy

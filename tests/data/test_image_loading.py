@@ -8,9 +8,9 @@ import torch
 
 from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import encode_jpeg
-from shared.data.loader import make_loader
 from shared.data.views import CenterView, TrainView
 from shared.errors import UserError
+from shared.lightning.loader import make_loader
 
 FLIP_AND_JITTER = {"HorizontalFlip": {"p": 0.5}, "ColorJitter": {"p": 0.8}}
 

@@ -13,16 +13,16 @@ import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 
-from shared.data import shard_stores
 from shared.data.image_dataset import Files, ImageDataset
 from shared.data.images import encode_jpeg, jpeg_quality, shrink_file
-from shared.data.loader import make_loader
-from shared.data.packing import pack, verify
-from shared.data.shard_writer import Recipe, Sample, read_file
-from shared.data.shards import Shards
+from shared.data.shards import stores as shard_stores
+from shared.data.shards.packing import pack, verify
+from shared.data.shards.reader import Shards
+from shared.data.shards.writer import Recipe, Sample, read_file
 from shared.data.views import TrainView
 from shared.errors import UserError
-from shared.ocr.tables import find_table, image_bytes, read_table
+from shared.lightning.loader import make_loader
+from shared.ocr.lines.tables import find_table, image_bytes, read_table
 
 RAW = Recipe("image", per_shard=7)
 

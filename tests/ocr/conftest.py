@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.ocr.charset import Charset
-from shared.ocr.fonts import Font, find_fonts
+from shared.ocr.lines.fonts import Font, find_fonts
+from shared.ocr.script.charset import Charset
 
 FONTS = Path(__file__).resolve().parents[2] / "assets" / "fonts" / "khmer"
 WORDS = Path(__file__).resolve().parents[2] / "assets" / "words" / "khmer.txt.gz"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.ocr import audit
-from shared.ocr.tables import read_table
+from shared.ocr.lines import audit
+from shared.ocr.lines.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 

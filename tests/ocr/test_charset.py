@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import UserError
-from shared.ocr.charset import Charset
+from shared.ocr.script.charset import Charset
 
 KHMER = Charset.load("khmer")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ocr.ctc import beam_search, greedy, softmax
+from shared.ocr.script.ctc import beam_search, greedy, softmax
 
 
 def logits(path: list[int], classes: int = 4) -> np.ndarray:

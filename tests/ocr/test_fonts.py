@@ -5,8 +5,8 @@ from fontTools.ttLib.tables._g_l_y_f import Glyph
 from PIL import features
 
 from shared.errors import UserError
-from shared.ocr import fonts as module
-from shared.ocr.fonts import draw, find_fonts, load, open_font
+from shared.ocr.lines import fonts as module
+from shared.ocr.lines.fonts import draw, find_fonts, load, open_font
 from tests.ocr.conftest import FONTS
 
 BATTAMBANG = str(FONTS / "Battambang_400Regular.ttf")

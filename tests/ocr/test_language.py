@@ -6,12 +6,12 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from shared.cli import ROOT
-from shared.ocr import ctc, language
-from shared.ocr import predict as prediction
-from shared.ocr.charset import Charset
-from shared.ocr.language import END, LetterModel, decoder
-from shared.ocr.text import read_words
+from shared.config.root import ROOT
+from shared.ocr.reading import predict as prediction
+from shared.ocr.script import ctc, language
+from shared.ocr.script.charset import Charset
+from shared.ocr.script.language import END, LetterModel, decoder
+from shared.ocr.script.text import read_words
 
 LETTERS = Charset("កខគ 1a", "khmer")
 KA, KHA, KO, SPACE, ONE, LATIN = range(1, 7)

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import ImageError
-from shared.ocr.fonts import draw, load
-from shared.ocr.line_image import FILLED, decode, prepare, read_line, stretch, trim
+from shared.ocr.lines.fonts import draw, load
+from shared.ocr.lines.image import FILLED, decode, prepare, read_line, stretch, trim
 from tests.ocr.conftest import FONTS
 
 

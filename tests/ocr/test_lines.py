@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projects.khmer_ocr.data import GeneratedData
-from shared.cli import ROOT
+from shared.config.root import ROOT
 from shared.data.draws import SampleKey, keyed_generator
-from shared.ocr.batch import STRIDE, WIDTH_STEP, by_width, frames_needed, pad_lines
-from shared.ocr.degrade import Degrade, another_face, compose_clear, pad, tilted
-from shared.ocr.fonts import draw, load, open_font
-from shared.ocr.lines import GeneratedLines
-from shared.ocr.normalise import fold
-from shared.ocr.text import LineText
+from shared.ocr.lines.batch import STRIDE, WIDTH_STEP, by_width, frames_needed, pad_lines
+from shared.ocr.lines.degrade import Degrade, another_face, compose_clear, pad, tilted
+from shared.ocr.lines.fonts import draw, load, open_font
+from shared.ocr.lines.rendered import GeneratedLines
+from shared.ocr.script.normalise import fold
+from shared.ocr.script.text import LineText
 from tests.ocr.conftest import FONTS
 
 BLUR = {"GaussianBlur": {"sigma_limit": [0.5, 2.0], "p": 0.5}, "GaussNoise": {"p": 0.5}}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ocr.metrics import error_rates
+from shared.ocr.script.metrics import error_rates
 
 
 def test_rates_are_micro_averages():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ocr.normalise import fold, normalise
+from shared.ocr.script.normalise import fold, normalise
 from tests.ocr.conftest import WORDS
 
 KHMER = "កសបរដតំះាិីុូេែោើ់៉៊្៌។ៗ 1a\u200b"

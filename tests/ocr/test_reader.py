@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from shared.errors import UserError
-from shared.ocr.exported import compare, gate, shrink, write
-from shared.ocr.line_image import read_line
-from shared.ocr.predict import find_images, predict
-from shared.ocr.reader import AREA, PIECE, Reader, batches, cut
+from shared.ocr.lines.image import read_line
+from shared.ocr.reading.exported import compare, gate, shrink, write
+from shared.ocr.reading.predict import find_images, predict
+from shared.ocr.reading.reader import AREA, PIECE, Reader, batches, cut
 from tests.ocr.tiny_net import line, stripes
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.data.draws import SampleKey
-from shared.ocr.readings import Readings
+from shared.ocr.reading.readings import Readings
 from tests.ocr.conftest import FONTS
 
 

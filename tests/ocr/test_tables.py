@@ -9,8 +9,8 @@ from PIL import Image
 
 from shared.data.draws import SampleKey
 from shared.errors import SweepError, UserError
-from shared.ocr.folder_lines import FolderLines, first_lines, split_by_text, usable
-from shared.ocr.tables import Line, find_table, image_bytes, read_table
+from shared.ocr.lines.labelled import FolderLines, first_lines, split_by_text, usable
+from shared.ocr.lines.tables import Line, find_table, image_bytes, read_table
 
 
 def picture(seed: int = 0, width: int = 200) -> bytes:
@@ -94,7 +94,7 @@ def batches(request):
     """One epoch, by either framework's loader and its project's data set."""
     torch = request.param == "torch"
     data = pytest.importorskip(f"projects.{'khmer' if torch else 'thai'}_ocr.data")
-    loader = pytest.importorskip("shared.data.loader" if torch else "shared.paddle.loader")
+    loader = pytest.importorskip("shared.lightning.loader" if torch else "shared.paddle.loader")
 
     def load(*given, workers, **settings):
         dataset = data.Labelled(*given, **settings)

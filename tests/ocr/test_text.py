@@ -4,8 +4,8 @@ import pytest
 
 from shared.data.draws import keyed_generator
 from shared.errors import UserError
-from shared.ocr.normalise import fold
-from shared.ocr.text import LineText, read_words
+from shared.ocr.script.normalise import fold
+from shared.ocr.script.text import LineText, read_words
 from tests.ocr.conftest import WORDS
 
 

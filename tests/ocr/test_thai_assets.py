@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from shared.cli import ROOT
+from shared.config.root import ROOT
 from shared.data.draws import keyed_generator
-from shared.ocr.charset import Charset
-from shared.ocr.fonts import Font, draw, find_fonts, load
-from shared.ocr.normalise import fold
-from shared.ocr.tables import read_table
-from shared.ocr.text import LineText, read_words
+from shared.ocr.lines.fonts import Font, draw, find_fonts, load
+from shared.ocr.lines.tables import read_table
+from shared.ocr.script.charset import Charset
+from shared.ocr.script.normalise import fold
+from shared.ocr.script.text import LineText, read_words
 
 FONTS, WORDS = ROOT / "assets" / "fonts" / "thai", ROOT / "assets" / "words" / "thai.txt.gz"
 VALIDATION = {"Niramit", "Pridi"}

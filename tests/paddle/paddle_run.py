@@ -10,19 +10,20 @@ from paddle import nn
 
 from shared.callbacks.lr_monitor import LRMonitor
 from shared.callbacks.metrics_log import MetricsLog
-from shared.interruption import Interruption
+from shared.checkpoints.file import read
+from shared.checkpoints.resume import Start
+from shared.fit.rails import Rails
 from shared.paddle.callbacks.checkpoints import Checkpoints
 from shared.paddle.callbacks.non_finite import NonFinite
 from shared.paddle.callbacks.run_state import RunState
 from shared.paddle.loader import make_loader
 from shared.paddle.optimizers import AdamW
+from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
-from shared.paddle.training import Task
 from shared.policy.batching import Batching
 from shared.policy.schedule import Cosine
-from shared.rails import Rails
-from shared.resume import Start, read
-from shared.run_folder import RunFolder
+from shared.processes.interruption import Interruption
+from shared.record.folder import RunFolder
 
 SAMPLES, BATCH = 48, 8
 STEPS = SAMPLES // BATCH

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.callbacks.early_stopping import EarlyStopping
 from shared.policy.schedule import CosineRestarts
-from shared.run_folder import RunFolder
+from shared.record.folder import RunFolder
 
 VALUES = [
     0.9,
@@ -77,7 +77,7 @@ def decisions(folder: Path) -> dict:
 
 
 def roles(folder: Path) -> dict[str, tuple[int, float | None]]:
-    from shared.resume import read
+    from shared.checkpoints.file import read
 
     saved = read(folder / "checkpoints/last.ckpt")["callbacks"]["Checkpoints"]["records"]
     return {

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from shared.resume import read
+from shared.checkpoints.file import read
 from tests.conftest import ROOT
 
 RUN = """trainer.max_epochs=2 data.count=32 data.val_count=10 effective_batch_size=8 hardware=cpu hardware.workers=0

@@ -7,11 +7,11 @@ import paddle
 import pytest
 from paddle.amp.auto_cast import amp_global_state
 
+from shared.checkpoints.file import load_weights, read
 from shared.errors import StoppedNonFinite
-from shared.interruption import Interrupted
 from shared.paddle.callbacks.ema import EMA, weights
 from shared.policy.batching import Batching
-from shared.resume import load_weights, read
+from shared.processes.interruption import Interrupted
 from tests.paddle.paddle_run import STEPS, Points, Regression, events, fit, network
 
 

@@ -37,10 +37,12 @@ def test_the_script_exercises_what_it_compares(both):
 
 
 IMPORTS = {
-    "torch": "import shared.paddle.assembly, shared.paddle.scoring, shared.runner, shared.evaluation, "
-    "shared.sweeps.table, shared.runs.report, projects.thai_ocr.task, projects.thai_ocr.data, projects.thai_ocr.model, "
+    "torch": "import shared.paddle.assembly, shared.paddle.scoring, shared.command.runner, shared.command.evaluation, "
+    "shared.sweeps.table, shared.runs.pages.report, "
+    "projects.thai_ocr.task, projects.thai_ocr.data, projects.thai_ocr.model, "
     "shared.callbacks.progress, shared.callbacks.forecast, shared.paddle.loggers",
-    "paddle": "import shared.assembly, shared.scoring, shared.runner, projects.khmer_ocr.task, "
+    "paddle": "import shared.lightning.assembly, shared.lightning.scoring, shared.command.runner, "
+    "projects.khmer_ocr.task, "
     "projects.khmer_ocr.data, projects.imagenet_resnet.task, projects.voxceleb.task, projects.video_lstm.task",
 }
 

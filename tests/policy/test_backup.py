@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.policy.backup import Backup, BackupError
-from shared.policy.backup_store import LocalStore
+from shared.backups.archive import Backup, BackupError
+from shared.backups.stores import LocalStore
 
 
 class Killed(BaseException):
@@ -284,7 +284,7 @@ def test_a_file_is_hashed_anew_only_when_it_changes(tmp_path, monkeypatch):
     for _ in range(2):
         backup.save(files)
     assert sizes[0] == 4 and 4 not in sizes[1:]  # then manifests only
-    monkeypatch.setattr("shared.policy.backup.read_hashed", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr("shared.backups.archive.read_hashed", lambda *_: pytest.fail("read again"))
     with files["last"].open("rb") as source:
         assert backup._hash(source)[0] == 4
     monkeypatch.undo()

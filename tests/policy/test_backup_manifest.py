@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.policy.backup_manifest import Corrupt, Entry, Manifest
+from shared.backups.manifest import Corrupt, Entry, Manifest
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "c:x", "a\\x", ""])

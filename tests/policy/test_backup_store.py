@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from shared.policy.backup_store import LocalStore, same_place
+from shared.backups.stores import LocalStore, same_place
 
 
 def test_one_folder_under_two_names_is_recognised(tmp_path):
@@ -38,7 +38,7 @@ def test_a_bind_mount_is_recognised(tmp_path):
     here.mkdir()
     there.mkdir()
     probe = (
-        "import sys; from pathlib import Path; from shared.policy.backup_store import LocalStore, same_place;"
+        "import sys; from pathlib import Path; from shared.backups.stores import LocalStore, same_place;"
         "print(same_place(LocalStore(Path(sys.argv[1])), Path(sys.argv[2])))"
     )
     script = 'mount --bind "$1" "$2" || exit 77; exec python3 -c "$3" "$2" "$1"'

@@ -10,7 +10,7 @@ import lightning
 import pytest
 import torch
 
-from shared.fsdp import FSDP
+from shared.lightning.fsdp import FSDP
 from shared.policy.batching import Batching
 from tests.callbacks.small_run import BATCH, Regression, fit, network
 from tests.conftest import ROOT

@@ -5,8 +5,8 @@ import time
 import pytest
 from torch.distributed import TCPStore
 
-from shared import ranks
 from shared.errors import UserError
+from shared.processes import ranks
 
 SRUN = {
     "SLURM_NTASKS": "4",

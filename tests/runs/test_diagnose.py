@@ -11,7 +11,7 @@ from torch import nn
 from shared.errors import UserError
 from shared.runs.diagnosis.diagnose import as_json, as_text, check_run, diagnose
 from shared.runs.diagnosis.finding import exit_code
-from shared.runs.readers import read_run
+from shared.runs.reading.readers import read_run
 
 DATA = Path(__file__).parents[1] / "policy" / "tables"
 LIBRARY = Path(__file__).resolve().parents[2] / "shared" / "runs" / "library"

@@ -11,10 +11,11 @@ from shared.errors import UserError
 from shared.runs.cli import plain
 from shared.runs.forecast.context import as_fraction
 from shared.runs.forecast.draw import save
-from shared.runs.forecast.forecast import Request, forecast
+from shared.runs.forecast.forecast import forecast
 from shared.runs.forecast.plan import make_plan
+from shared.runs.forecast.result import Request
 from shared.runs.forecast.words import as_json, as_text
-from shared.runs.readers import read_run
+from shared.runs.reading.readers import read_run
 
 TABLE = Path(__file__).parents[1] / "policy" / "tables" / "imagenet_resnet50_run.csv"
 RESTARTS = "cosine_restarts:t_0=30,eta_min=1e-5,lr=0.05"
@@ -87,7 +88,7 @@ def test_the_json_contract(tmp_path):
 
 
 def test_a_run_is_not_told_its_own_end():
-    from shared.runs.forecast.prior import load_library
+    from shared.runs.forecast.model.prior import load_library
 
     error = 1 - read_run(TABLE).columns["test_accuracy_percent"]
     assert sum(run.is_run(error[:10]) for run in load_library()) == 1
@@ -271,9 +272,9 @@ def test_drawn_as_picture_and_page(tmp_path, announced):
 @pytest.mark.slow
 def test_backtest_on_real_runs_beats_its_rivals():
     """Leave one out on the three FFCV runs: the promise of the README."""
-    from shared.runs.forecast.backtest import _history, cuts, trial
-    from shared.runs.forecast.prior import load_library
-    from shared.runs.forecast.scorecard import totals
+    from shared.runs.forecast.backtest.backtest import _history, cuts, trial
+    from shared.runs.forecast.backtest.scorecard import totals
+    from shared.runs.forecast.model.prior import load_library
 
     folder = Path(__file__).resolve().parents[2] / "shared/runs/library/real"
     trials = []

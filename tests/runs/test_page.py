@@ -8,10 +8,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from shared.runs.chart import Chart, Line
-from shared.runs.configs import differences
-from shared.runs.page import page, write_page
-from shared.runs.readers import read_run
+from shared.runs.pages.chart import Chart, Line
+from shared.runs.pages.page import page, write_page
+from shared.runs.reading.configs import differences
+from shared.runs.reading.readers import read_run
 
 EVIL = "<script>alert('x')</script>"
 

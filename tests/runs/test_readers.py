@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shared.errors import UserError
-from shared.runs.readers import read_run
+from shared.runs.reading.readers import read_run
 
 EPOCHS = range(1, 11)
 

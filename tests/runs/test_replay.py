@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from shared.errors import UserError
+from shared.lightning.replay import replay
 from shared.runs.diagnosis.finding import exit_code
-from shared.runs.diagnosis.replay import replay
 
-POISON = "+callbacks.poison={_target_: shared.callbacks.poison.Poison, steps: [2], key: image}"
+POISON = "+callbacks.poison={_target_: shared.lightning.callbacks.poison.Poison, steps: [2], key: image}"
 
 
 def test_a_poisoned_batch_is_told_from_poisoned_weights(tiny, tmp_path):

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from shared.errors import UserError
-from shared.runs.folder import read_folder
-from shared.runs.picture import draw
-from shared.runs.report import write_report
+from shared.runs.pages.picture import draw
+from shared.runs.pages.report import write_report
+from shared.runs.reading.folder import read_folder
 
 
 def write_run(folder, rows, summary=None, header="step,epoch,lr,train/loss,val/loss,val/top1"):
@@ -81,7 +81,7 @@ def test_non_finite_epoch_is_marked(tmp_path):
 
 def test_a_short_run_shows_its_steps(tmp_path):
     rows = [(s, 1 + (s - 1) // 30, 0.1, 1 / s, 1.0 if s % 30 == 0 else "", "") for s in range(1, 61)]
-    from shared.runs.report import by_step
+    from shared.runs.pages.report import by_step
 
     run = by_step(read_folder(write_run(tmp_path, rows)))
     assert np.isfinite(run.columns["train/loss"]).sum() == 60

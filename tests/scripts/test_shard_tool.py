@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from projects.imagenet_resnet.digits import write_digits
-from projects.voxceleb.audio import write_wave
-from shared.data.shards import Shards
+from projects.voxceleb.audio.waves import write_wave
+from shared.data.shards.reader import Shards
 from tests.conftest import ROOT, rows
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from shared.cli import ROOT
-from shared.ocr.reader import Reader
+from shared.config.root import ROOT
+from shared.ocr.reading.reader import Reader
 from shared.serve.app import create_app
 from shared.serve.limits import Limits
 from shared.serve.service import Service

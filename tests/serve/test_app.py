@@ -7,8 +7,8 @@ import time
 import pytest
 from PIL import Image
 
-from shared.cli import ROOT
-from shared.ocr.line_image import read_line
+from shared.config.root import ROOT
+from shared.ocr.lines.image import read_line
 from shared.serve.app import create_app
 from tests.serve.conftest import LIMITS
 

@@ -3,7 +3,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from shared.ocr.reader import Reading
+from shared.ocr.reading.reader import Reading
 from shared.serve.batcher import Batcher, QueueFull
 
 

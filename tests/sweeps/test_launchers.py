@@ -10,7 +10,7 @@ import submitit
 from omegaconf import OmegaConf
 
 from hydra_plugins.trainyard.launchers import JoblibLauncher, SlurmLauncher
-from shared.cli import train
+from shared.command.cli import train
 from shared.sweeps import table
 from shared.sweeps.job import Job, in_words
 from shared.sweeps.table import read_jobs

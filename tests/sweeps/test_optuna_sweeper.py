@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from hydra_plugins.trainyard.sweeper import OptunaSweeper
-from shared.cli import train
+from shared.command.cli import train
 from shared.errors import UserError
 from shared.sweeps.space import distribution, split
 from shared.sweeps.table import read_jobs
@@ -80,7 +80,10 @@ def test_failed_and_diverged_jobs_are_recorded_and_the_search_goes_on(command, t
 
 
 def test_nan_is_a_failure(command, tmp_path):
-    poison = ["+callbacks.poison._target_=shared.callbacks.poison.Poison", "+callbacks.poison.key=image"]
+    poison = [
+        "+callbacks.poison._target_=shared.lightning.callbacks.poison.Poison",
+        "+callbacks.poison.key=image",
+    ]
     poison += ["+callbacks.poison.steps=[1,2,3]", "callbacks.non_finite.max_rollbacks=0", "optimizer.lr=0.1"]
     settings = [*SHORT, *poison, f"run_dir={tmp_path}", "hydra.sweeper.n_trials=1", "seed=1,2"]
     assert command(train, "imagenet_resnet", *settings).code == 0

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shared.arrays import save
+from shared.callbacks.saving import Saving
+from shared.checkpoints.arrays import save
 from shared.paddle.state import arrays, non_finite, optimizer_state
+from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
-from shared.paddle.training import Task
-from shared.saving import Saving
 
 
 class Checkpoints(Saving):

@@ -6,8 +6,8 @@ import paddle
 from paddle import Tensor
 
 from shared.paddle.state import arrays
+from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
-from shared.paddle.training import Task
 
 
 class EMA:

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from shared.checkpoints.file import broken, candidates, read
 from shared.errors import StoppedNonFinite
-from shared.logging_out import spared
 from shared.paddle.state import non_finite, set_optimizer_state
 from shared.paddle.step import Batch, Gradients
+from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
-from shared.paddle.training import Task
 from shared.policy.nonfinite import NonFinitePolicy, SpikeWatch
-from shared.resume import broken, candidates, read
+from shared.record.outlets import spared
 
 SPIKES = {"loss": "loss_spike", "gradient": "grad_spike"}  # what is watched, and the events it makes
 NAMED = 3

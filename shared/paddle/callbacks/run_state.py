@@ -1,17 +1,17 @@
 """Where a run stands goes into each checkpoint and comes back from it: it goes on from there, mid-epoch included.
 
-No random state: every draw is keyed by the seed and the position (shared/paddle/training.py, shared/data/draws.py).
+No random state: every draw is keyed by the seed and the position (shared/paddle/task.py, shared/data/draws.py).
 """
 
 from dataclasses import replace
 from typing import Any
 
-from shared.extend import announce, note_jump, same_optimizer, translate
+from shared.callbacks.extend import announce, note_jump, same_optimizer, translate
+from shared.callbacks.position import check_samples, is_over, run_state, take_back
+from shared.checkpoints.file import KEY, fit
 from shared.paddle.state import set_optimizer_state
+from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
-from shared.paddle.training import Task
-from shared.resume import KEY, fit
-from shared.run_state import check_samples, is_over, run_state, take_back
 
 
 class RunState:

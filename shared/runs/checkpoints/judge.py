@@ -3,8 +3,8 @@
 import math
 from collections import Counter
 
-from shared.runs import names
 from shared.runs.checkpoints.row import Row
+from shared.runs.reading import names
 
 
 def note(rows: list[Row]) -> None:

@@ -11,7 +11,7 @@ from shared.runs.checkpoints.finite import bad_tensors
 from shared.runs.checkpoints.judge import note, recommend, trends
 from shared.runs.checkpoints.reader import SUFFIXES, read_checkpoint
 from shared.runs.checkpoints.row import CheckpointTable, Row
-from shared.runs.readers import walk
+from shared.runs.reading.readers import walk
 
 _EPOCH_IN_NAME = re.compile(r"(?:epoch|ep|checkpoint|ckpt)[-_=]?0*(\d+)", re.I)
 _METRIC = re.compile(

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from shared.runs import names
 from shared.runs.diagnosis.finding import Finding
-from shared.runs.restarts import find_restarts
-from shared.runs.runlog import RunLog, best_index
+from shared.runs.reading import names
+from shared.runs.reading.restarts import find_restarts
+from shared.runs.reading.runlog import RunLog, best_index
 
 MADE_GOOD = 0.02  # relative; a peak this close to the one before the restart has made the restart good
 

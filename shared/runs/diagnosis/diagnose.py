@@ -9,8 +9,8 @@ from shared.runs.diagnosis.finding import Finding, exit_code, rank, verdict
 from shared.runs.diagnosis.lines import duplicate_lines
 from shared.runs.diagnosis.smells import smells
 from shared.runs.diagnosis.weights import check_weights, read_rows, run_of
-from shared.runs.readers import TEXT_NAMES, read_run
-from shared.runs.runlog import RunLog
+from shared.runs.reading.readers import TEXT_NAMES, read_run
+from shared.runs.reading.runlog import RunLog
 
 CHECKS = (
     curves.non_finite, curves.restarts, curves.frozen, curves.flat_zero, curves.throughput, learning.overfitting,

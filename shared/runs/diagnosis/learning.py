@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 
-from shared.runs import names
 from shared.runs.diagnosis.curves import best_epoch
 from shared.runs.diagnosis.finding import Finding
-from shared.runs.runlog import RunLog
+from shared.runs.reading import names
+from shared.runs.reading.runlog import RunLog
 
 NO_GAIN = 0.002  # relative; less than this is no progress
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shared.runs.diagnosis.finding import Finding
-from shared.runs.textlog import lines
+from shared.runs.reading.textlog import lines
 
 
 def duplicate_lines(path: Path) -> list[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.runs.diagnosis.finding import Finding
-from shared.runs.runlog import RunLog
+from shared.runs.reading.runlog import RunLog
 
 MAX_KEYS = 20_000
 

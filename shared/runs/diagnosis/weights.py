@@ -11,8 +11,8 @@ from shared.runs.checkpoints.reader import read_checkpoint
 from shared.runs.checkpoints.row import Row
 from shared.runs.checkpoints.table import checkpoint_files, read_row
 from shared.runs.diagnosis.finding import Finding
-from shared.runs.runlog import RunLog, by_epoch
-from shared.runs.table import Table
+from shared.runs.reading.runlog import RunLog, by_epoch
+from shared.runs.reading.table import Table
 
 MAX_SHOWN = 5
 

@@ -1,14 +1,10 @@
 """What the run itself has to say to a forecast: its events, its patience, its units, and reasons for doubt."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from shared.runs import names
-from shared.runs.runlog import RunLog
-
-if TYPE_CHECKING:
-    from shared.runs.forecast.forecast import Forecast
+from shared.runs.forecast.result import Forecast
+from shared.runs.reading import names
+from shared.runs.reading.runlog import RunLog
 
 CHANGES = ("image_size", "resolution", "resize", "mixup", "augment", "unfreeze", "change_point")
 
@@ -40,7 +36,7 @@ def configured_patience(run: RunLog) -> int | None:
 
 
 def doubts(
-    run: RunLog, metric: str, known: np.ndarray, lr: np.ndarray, events: tuple, made: "Forecast"
+    run: RunLog, metric: str, known: np.ndarray, lr: np.ndarray, events: tuple, made: Forecast
 ) -> list[str]:
     """What the numbers cannot tell, said plainly."""
     said = list(run.warnings)

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from shared.errors import UserError
-from shared.runs import names
-from shared.runs.forecast.forecast import Forecast
+from shared.runs.forecast.result import Forecast
 from shared.runs.forecast.words import show
-from shared.runs.picture import BLUE, GREEN, INK, MUTED, RED, STYLE
+from shared.runs.pages.picture import BLUE, GREEN, INK, MUTED, RED, STYLE
+from shared.runs.reading import names
 
 BANDS = ((0.025, 0.975, 0.12, "95 %"), (0.1, 0.9, 0.2, "80 %"), (0.25, 0.75, 0.3, "50 %"))
 
@@ -20,7 +20,7 @@ def save(made: Forecast, target: Path) -> None:
     """Write the picture as .png or .svg, or the run's whole page with the forecast in it as .html."""
     kind = target.suffix.lstrip(".").lower()
     if kind == "html":
-        from shared.runs.page import write_page
+        from shared.runs.pages.page import write_page
 
         write_page([made.run], target, {made.run.name: made})
         return

@@ -1,65 +1,22 @@
 """The forecast of one run: bands by epoch, restarts, the target, what-ifs, and what cannot be known."""
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
 from shared.errors import UserError
-from shared.runs.forecast import bands, options
+from shared.runs.forecast import options
 from shared.runs.forecast.context import as_fraction, configured_patience, declared_events, doubts
-from shared.runs.forecast.fit import Curve, Fit, fit
+from shared.runs.forecast.model import bands
+from shared.runs.forecast.model.fit import Curve, Fit, fit
+from shared.runs.forecast.model.prior import LibraryRun, Prior, load_library
+from shared.runs.forecast.model.scale import Scale
 from shared.runs.forecast.plan import Plan, make_plan, past_lr
-from shared.runs.forecast.prior import SHIPPED, LibraryRun, Prior, load_library
-from shared.runs.forecast.scale import Scale
-from shared.runs.restarts import find_restarts
-from shared.runs.runlog import RunLog, best_index
+from shared.runs.forecast.result import Forecast, Request
+from shared.runs.reading.restarts import find_restarts
+from shared.runs.reading.runlog import RunLog, best_index
 
 LAG_EVIDENCE = 3.0  # log density by which "logged one epoch early" has to win
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked: `events` are epochs from which something else changes; `schedule` and `plan` the LR to come."""
-
-    metric: str | None = None
-    target: float | None = None
-    until: int | None = None
-    schedule: str | None = None
-    plan: Path | None = None
-    events: tuple[int, ...] = ()
-    patience: int | None = None
-    minutes_per_epoch: float | None = None
-    library: Path = SHIPPED
-    seed: int = 0
-
-
-@dataclass
-class Forecast:
-    """All of a metric's own kind: fractions for rates. Arrays run over `epochs`, the ones to come."""
-
-    metric: str
-    mode: str
-    last_epoch: int
-    best: float
-    best_epoch: int
-    epochs: np.ndarray
-    quantiles: dict[float, np.ndarray]
-    lr: np.ndarray
-    plan: str
-    lag: int
-    run: RunLog
-    history: np.ndarray
-    target: dict | None = None
-    restarts: list[dict] = field(default_factory=list)
-    what_ifs: list[dict] = field(default_factory=list)
-    milestones: list[dict] = field(default_factory=list)
-    early_stopping: str | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def median(self) -> np.ndarray:
-        return self.quantiles[0.5]
 
 
 def forecast(run: RunLog, request: Request, what_ifs: bool = True) -> Forecast:

@@ -1,15 +1,11 @@
 """What to ask of a fitted forecast: the target, milestones, early stopping, and other schedules."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from shared.runs.forecast import bands
-from shared.runs.forecast.fit import Fit
-from shared.runs.forecast.scale import Scale
-
-if TYPE_CHECKING:
-    from shared.runs.forecast.forecast import Forecast, Request
+from shared.runs.forecast.model import bands
+from shared.runs.forecast.model.fit import Fit
+from shared.runs.forecast.model.scale import Scale
+from shared.runs.forecast.result import Forecast, Request
 
 
 def _metric_paths(
@@ -20,13 +16,13 @@ def _metric_paths(
     return scale.metric(bands.stretch(paths[:, last:], factors))
 
 
-def _reached(made: "Forecast", paths: np.ndarray, target: float) -> np.ndarray:
+def _reached(made: Forecast, paths: np.ndarray, target: float) -> np.ndarray:
     """By draw and epoch, whether the best so far meets the target."""
     sign = 1 if made.mode == "max" else -1
     return np.maximum.accumulate(np.maximum(sign * paths, sign * made.best), axis=1) >= sign * target
 
 
-def add_target(made: "Forecast", request: "Request", result: Fit, factors: dict, scale: Scale) -> None:
+def add_target(made: Forecast, request: Request, result: Fit, factors: dict, scale: Scale) -> None:
     """The probability that the best value reaches the target by the last epoch, and the median epoch of it."""
     if request.target is None:
         return
@@ -41,7 +37,7 @@ def add_target(made: "Forecast", request: "Request", result: Fit, factors: dict,
     }
 
 
-def add_milestones(made: "Forecast", result: Fit, factors: dict, scale: Scale, request: "Request") -> None:
+def add_milestones(made: Forecast, result: Fit, factors: dict, scale: Scale, request: Request) -> None:
     """Up to four epochs to look at again, the band to expect, and what a value outside would mean."""
     ahead = len(made.epochs)
     places = sorted({max(0, round(share * ahead) - 1) for share in (0.1, 0.25, 0.5, 0.75)})
@@ -64,7 +60,7 @@ def add_milestones(made: "Forecast", result: Fit, factors: dict, scale: Scale, r
         )
 
 
-def add_early_stopping(made: "Forecast", patience: int | None) -> None:
+def add_early_stopping(made: Forecast, patience: int | None) -> None:
     """Whether plain patience would end the run before a restart's drop is made good."""
     if patience is None:
         return
@@ -86,7 +82,7 @@ def add_early_stopping(made: "Forecast", patience: int | None) -> None:
     made.early_stopping = f"patience {patience} does not fire by epoch {len(whole)}"
 
 
-def add_what_ifs(made: "Forecast", result: Fit, factors: dict, scale: Scale, request: "Request") -> None:
+def add_what_ifs(made: Forecast, result: Fit, factors: dict, scale: Scale, request: Request) -> None:
     """The table of other learning rates from here on: their end, best metric, epochs, hours, chance of the target."""
     minutes = request.minutes_per_epoch
     hours = hours_per_epoch(made) if minutes is None else minutes / 60
@@ -132,7 +128,7 @@ def alternatives(lr: np.ndarray, last: int) -> list[tuple[str, np.ndarray]]:
     return [(name, np.concatenate([past, future])) for name, future in futures]
 
 
-def hours_per_epoch(made: "Forecast") -> float | None:
+def hours_per_epoch(made: Forecast) -> float | None:
     """From the run's summary; None where nobody measured."""
     seconds, epochs = made.run.summary.get("seconds"), made.run.summary.get("epochs")
     if isinstance(seconds, (int, float)) and isinstance(epochs, int) and epochs > 0:

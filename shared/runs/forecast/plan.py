@@ -8,8 +8,8 @@ import numpy as np
 from shared.errors import UserError
 from shared.policy import schedule as schedules
 from shared.runs.forecast.shape import recognise
-from shared.runs.runlog import RunLog
-from shared.runs.table import read_csv
+from shared.runs.reading.runlog import RunLog
+from shared.runs.reading.table import read_csv
 
 KINDS = {
     "constant": schedules.Constant,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.runs.restarts import find_restarts
+from shared.runs.reading.restarts import find_restarts
 
 FITS = 2e-3  # largest residual, as a share of the peak, of a recognised curve
 

@@ -1,7 +1,7 @@
 """A forecast as one JSON object and as a page of text."""
 
-from shared.runs import names
-from shared.runs.forecast.forecast import Forecast
+from shared.runs.forecast.result import Forecast
+from shared.runs.reading import names
 
 
 def as_json(made: Forecast) -> dict:

@@ -9,8 +9,8 @@ from scipy.io import savemat
 from projects.imagenet_resnet.data import ImageFolderData
 from projects.imagenet_resnet.digits import write_digits
 from shared.data.images import encode_jpeg
-from shared.data.loader import make_loader
 from shared.errors import UserError
+from shared.lightning.loader import make_loader
 
 JPEG = encode_jpeg(np.full((40, 50, 3), 128, np.uint8))
 WNIDS = ("n01", "n02", "n03")

@@ -6,7 +6,7 @@ from torch import nn
 
 from projects.imagenet_resnet.task import Classification, paste
 from shared.nets.resnet import MEAN, STD
-from shared.runs.readers import read_run
+from shared.runs.reading.readers import read_run
 from tests.conftest import rows
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.ocr.metrics import error_rates
-from shared.ocr.reader import Reader
+from shared.ocr.reading.reader import Reader
+from shared.ocr.script.metrics import error_rates
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES, STARTER = ROOT / "docs/samples/khmer", ROOT / "projects/khmer_ocr/starter"
@@ -35,7 +35,9 @@ def test_the_starter_reads_the_samples(tmp_path):
 
 
 def test_reading_needs_no_torch():
-    code = "import sys, shared.ocr.predict, shared.ocr.reader; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, shared.ocr.reading.predict, shared.ocr.reading.reader; sys.exit('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -60,7 +62,7 @@ def test_the_weights_and_the_exported_starter_read_alike(tmp_path):
         "export.py", f"checkpoint={STARTER / 'khmer_ocr_tiny.pth'}", f"out={tmp_path / 'x.onnx'}", "lines=8"
     )
     assert done.returncode == 0, done.stderr
-    from shared.ocr.line_image import read_line
+    from shared.ocr.lines.image import read_line
 
     lines = [read_line(path, 40) for path in sorted(SAMPLES.glob("*.png"))]
     one, other = (Reader(path).read(lines) for path in (tmp_path / "x.onnx", STARTER / "khmer_ocr_tiny.onnx"))

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from projects.khmer_ocr.model import LineRecogniser, recogniser, stretch_rows
 from shared.errors import UserError
-from shared.ocr.batch import frames
+from shared.ocr.lines.batch import frames
 
 SMALL = {"channels": (8, 16, 32), "blocks": (0, 1, 1), "layers": 1, "heads": 2}
 
@@ -48,7 +48,7 @@ def test_every_weight_learns(model):
 def test_sizes(option, least, most):
     import hydra
 
-    from shared.cli import ROOT
+    from shared.config.root import ROOT
 
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = hydra.compose("khmer_ocr", overrides=[f"model=khmer_ocr_{option}", "run_dir=x"])

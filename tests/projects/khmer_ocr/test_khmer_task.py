@@ -9,9 +9,10 @@ from torch.nn import functional as F
 from projects.khmer_ocr import task as task_module
 from projects.khmer_ocr.model import LineRecogniser
 from projects.khmer_ocr.task import Recognition
-from shared.cli import ROOT, evaluate, train
-from shared.ocr import ctc
-from shared.ocr.charset import Charset
+from shared.command.cli import evaluate, train
+from shared.config.root import ROOT
+from shared.ocr.script import ctc
+from shared.ocr.script.charset import Charset
 
 STARTER = ROOT / "projects/khmer_ocr/starter/khmer_ocr_tiny.pth"
 

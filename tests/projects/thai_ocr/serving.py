@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shared.cli import ROOT
+from shared.config.root import ROOT
 
 SERVE = ROOT / "projects" / "thai_ocr" / "serve.py"
 

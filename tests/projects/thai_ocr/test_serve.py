@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from projects.thai_ocr.serve import DEFAULTS, find, main
-from shared.cli import ROOT
-from shared.ocr import ctc
+from shared.config.root import ROOT
+from shared.ocr.script import ctc
 from shared.serve import server
 from tests.projects.thai_ocr.serving import SERVE, command, served
 from tests.serve.hostile import files
@@ -110,7 +110,7 @@ def test_neither_torch_nor_paddle_is_imported():
 import sys, io
 sys.path.insert(0, {str(ROOT)!r})
 from projects.thai_ocr import serve
-from shared.ocr.reader import Reader
+from shared.ocr.reading.reader import Reader
 import shared.serve.server
 from shared.serve.app import create_app
 from shared.serve.limits import Limits

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from projects.thai_ocr.serve import find
-from shared.cli import ROOT
+from shared.config.root import ROOT
 from shared.errors import UserError
 from tests.projects.thai_ocr.serving import served
 

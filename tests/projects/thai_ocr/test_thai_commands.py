@@ -16,7 +16,8 @@ from tests.conftest import ROOT
 SMALL = ["model.channels=[8,16,32]", "model.blocks=[0,1,1]", "model.layers=1", "model.heads=2"]
 RUN = ["data.count=32", "data.val_count=16", "effective_batch_size=8", "hardware=cpu", "hardware.workers=0"]
 SAMPLES = ROOT / "docs/samples/thai"
-ENTRY = "import sys; from shared.cli import {0}; sys.argv = {1!r}; {0}(sys.argv[0]); print('torch' in sys.modules)"
+ENTRY = "import sys; from shared.command.cli import {0}; sys.argv = {1!r}; {0}(sys.argv[0]); "
+ENTRY += "print('torch' in sys.modules)"
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess:
@@ -97,7 +98,7 @@ def test_paddleocr_reads_the_exported_folder_as_the_network_reads(trained, tmp_p
 
 
 def test_a_gate_refuses_what_reads_otherwise(monkeypatch):
-    from projects.thai_ocr import gates
+    from projects.thai_ocr.inference import gates
 
     lines = [{"image": np.zeros((32, 64), np.uint8), "text": "ก"}] * 8
     monkeypatch.setattr(gates, "read_officially", lambda images, folder, engine: ["ก"] * 7 + ["ข"])
@@ -119,7 +120,7 @@ def test_a_gate_refuses_what_reads_otherwise(monkeypatch):
     ],
 )
 def test_an_export_deletes_nothing_but_an_earlier_one(out, said, tmp_path, monkeypatch):
-    from projects.thai_ocr import gates
+    from projects.thai_ocr.inference import gates
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
@@ -133,7 +134,7 @@ def test_an_export_deletes_nothing_but_an_earlier_one(out, said, tmp_path, monke
 
 
 def test_an_earlier_export_may_be_replaced(tmp_path):
-    from projects.thai_ocr import gates
+    from projects.thai_ocr.inference import gates
 
     for name in gates.EXPORTED:
         (tmp_path / name).write_text("of before")

@@ -8,13 +8,13 @@ import paddle
 import pytest
 import yaml
 
-from projects.thai_ocr.inference import Official, description
-from projects.thai_ocr.line_image import stretch, trim
+from projects.thai_ocr.inference.graph import Official, description
+from projects.thai_ocr.inference.line_image import stretch, trim
 from projects.thai_ocr.model import LineRecogniser
-from shared.ocr import line_image
-from shared.ocr.batch import frames, stack
-from shared.ocr.charset import Charset
-from shared.ocr.fonts import draw, load
+from shared.ocr.lines import image as line_image
+from shared.ocr.lines.batch import frames, stack
+from shared.ocr.lines.fonts import draw, load
+from shared.ocr.script.charset import Charset
 
 ROOT = Path(__file__).resolve().parents[3]
 THAI = Charset.load("thai")

@@ -10,11 +10,11 @@ import onnxruntime
 import paddle
 import pytest
 
-from projects.thai_ocr.gates import to_onnx
-from projects.thai_ocr.inference import write_folder
-from projects.thai_ocr.official import official_image, paddlex_name, ppocrv5_mobile
-from projects.thai_ocr.svtr import SVTR, squeeze, svtr_tiny
-from shared.ocr.charset import Charset
+from projects.thai_ocr.inference.gates import to_onnx
+from projects.thai_ocr.inference.graph import write_folder
+from projects.thai_ocr.published.ppocrv5 import official_image, paddlex_name, ppocrv5_mobile
+from projects.thai_ocr.published.svtr import SVTR, squeeze, svtr_tiny
+from shared.ocr.script.charset import Charset
 
 REFERENCE = Path(__file__).parent / "reference"
 LETTERS = "".join(map(chr, range(0x4E00, 0x4E00 + 525)))

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 from scipy.interpolate import RBFInterpolator
 
-from projects.thai_ocr.rectify import INNER, OUTER, POINTS, Rectify, frame, spline
+from projects.thai_ocr.published.rectify import INNER, OUTER, POINTS, Rectify, frame, spline
 
 
 def grid(height: int, width: int) -> np.ndarray:

@@ -5,13 +5,13 @@ import pytest
 import torch
 from small_videos import encode, numbers, ramp, write_hostile
 
-from projects.video_lstm import cache as cache_module
-from projects.video_lstm.cache import HEADER, ClipCache
-from projects.video_lstm.clips import CenterClip, TrainClip
 from projects.video_lstm.data import VideoData
+from projects.video_lstm.videos import cache as cache_module
+from projects.video_lstm.videos.cache import HEADER, ClipCache
+from projects.video_lstm.videos.clips import CenterClip, TrainClip
 from shared.data.draws import SampleKey
-from shared.data.loader import make_loader
 from shared.errors import ImageError, UserError
+from shared.lightning.loader import make_loader
 
 AFFINE = {
     "Affine": {"translate_px": [-8, 8], "rotate": [-30, 30], "p": 1.0},

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from small_videos import READABLE, UNREADABLE, encode, numbers, ramp, rotate
 
-from projects.video_lstm import decode
-from projects.video_lstm.decode import Index, read_clip, scan, segments, spread
+from projects.video_lstm.videos import decode
+from projects.video_lstm.videos.decode import Index, read_clip, scan, segments, spread
 from shared.errors import ImageError
 
 

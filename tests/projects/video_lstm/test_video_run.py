@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from small_videos import write_hostile
 
-from projects.video_lstm.audit import audit
-from projects.video_lstm.motions import MOTIONS, places, write_motions
-from projects.video_lstm.splits import scan
-from shared.build import build
-from shared.cli import ROOT, evaluate, train
+from projects.video_lstm.videos.audit import audit
+from projects.video_lstm.videos.motions import MOTIONS, places, write_motions
+from projects.video_lstm.videos.splits import scan
+from shared.command.cli import evaluate, train
+from shared.config.root import ROOT
 from shared.data.draws import keyed_generator
+from shared.fit.build import build
 from tests.conf.test_compose import compose
 from tests.conftest import rows
 

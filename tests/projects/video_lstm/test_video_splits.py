@@ -2,7 +2,7 @@
 
 import pytest
 
-from projects.video_lstm.splits import read_splits, source
+from projects.video_lstm.videos.splits import read_splits, source
 from shared.errors import UserError
 
 

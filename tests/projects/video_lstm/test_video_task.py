@@ -11,10 +11,10 @@ from sklearn.metrics import f1_score
 from projects.video_lstm.classes import write_report
 from projects.video_lstm.model import VideoLSTM
 from projects.video_lstm.task import VideoClassification, shuffled, summary
+from shared.checkpoints.resume import Start
 from shared.errors import UserError
 from shared.nets.resnet import MEAN, STD
 from shared.policy.batching import Batching
-from shared.resume import Start
 
 
 class Data:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from projects.voxceleb.speech import write_speech
+from projects.voxceleb.generated.speech import write_speech
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from projects.voxceleb.audio import AudioError, frames_of, read_wave, repeated, write_wave
-from projects.voxceleb.augment import Augment, mix
+from projects.voxceleb.audio.augment import Augment, mix
+from projects.voxceleb.audio.waves import AudioError, frames_of, read_wave, repeated, write_wave
 from shared.data.draws import keyed_generator
 from shared.errors import UserError
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from projects.voxceleb.audio import read_wave, write_wave
+from projects.voxceleb.audio.features import front_end, log_mel
+from projects.voxceleb.audio.mels import MelCache
+from projects.voxceleb.audio.waves import read_wave, write_wave
 from projects.voxceleb.data import SpeakerData
-from projects.voxceleb.features import front_end, log_mel
-from projects.voxceleb.mels import MelCache
-from projects.voxceleb.speech import write_speech
-from projects.voxceleb.trials import Trials, draw_trials, read_trials, subset, write_trials
-from shared.data.loader import make_loader
+from projects.voxceleb.generated.speech import write_speech
+from projects.voxceleb.trials.trials import Trials, draw_trials, read_trials, subset, write_trials
 from shared.errors import UserError
+from shared.lightning.loader import make_loader
 
 
 def make(folder, **settings):
@@ -235,7 +235,7 @@ def test_cached_mels_are_those_of_the_file_and_made_once(copied, tmp_path, monke
     path = data.train.paths[0]
     whole = log_mel(front_end(40), torch.from_numpy(read_wave(path))[None])[0]
     np.testing.assert_allclose(cache.load(path).T, whole, atol=0.01)
-    monkeypatch.setattr("projects.voxceleb.mels.read_wave", None)
+    monkeypatch.setattr("projects.voxceleb.audio.mels.read_wave", None)
     assert torch.equal(next(iter(train_loader(data)))["wave"], first["wave"])
     assert cache.crop(path, 900, np.random.default_rng(0)).shape == (40, 900)
     with pytest.raises(UserError, match=r"data\.augment=null"):

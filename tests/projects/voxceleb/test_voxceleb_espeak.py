@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from projects.voxceleb import espeak
+from projects.voxceleb.generated import espeak
 from shared.errors import UserError
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.signal import get_window, lfilter
 
-from projects.voxceleb.features import front_end, log_mel, normalised_log_mel, samples_of
+from projects.voxceleb.audio.features import front_end, log_mel, normalised_log_mel, samples_of
 
 
 def independent_log_mel(wave, n_mels):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from projects.voxceleb.metrics import batch_eer, error_rates
+from projects.voxceleb.trials.metrics import batch_eer, error_rates
 
 TRIALS = st.lists(st.tuples(st.integers(-6, 6), st.booleans()), min_size=2, max_size=40).filter(
     lambda rows: len({target for _, target in rows}) == 2

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from projects.voxceleb.model import ResNetSE34V2
-from projects.voxceleb.protocol import CUT, Protocol, as_norm, score_pairs
+from projects.voxceleb.trials.protocol import CUT, Protocol, as_norm, score_pairs
 from shared.errors import UserError
 
 LENGTHS = [CUT * 3, CUT * 3, CUT * 5 + 100, 2000, CUT * 5, CUT * 20]

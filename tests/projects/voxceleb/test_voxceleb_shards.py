@@ -2,11 +2,11 @@
 
 import torch
 
-from projects.voxceleb.audio import frames_of, read_wave
+from projects.voxceleb.audio.waves import frames_of, read_wave
 from projects.voxceleb.data import SpeakerData, scan
-from shared.data.loader import make_loader
-from shared.data.packing import pack
-from shared.data.shard_writer import Recipe, Sample, read_file
+from shared.data.shards.packing import pack
+from shared.data.shards.writer import Recipe, Sample, read_file
+from shared.lightning.loader import make_loader
 
 
 def pack_training(speech, out):

@@ -14,8 +14,8 @@ from projects.voxceleb.model import ResNetSE34V2
 from projects.voxceleb.predict import main as predict
 from projects.voxceleb.task import SpeakerVerification
 from projects.voxceleb.utterances import SpeakerTuples
-from shared.cli import evaluate, train, words
-from shared.resume import KEY
+from shared.checkpoints.file import KEY
+from shared.command.cli import evaluate, train, words
 from tests.conftest import rows
 
 SMALL = [
@@ -175,7 +175,7 @@ def test_a_batch_beyond_the_speakers_is_capped_and_said(run):
 
 
 def test_cached_mels_train(run, tmp_path):
-    cache = f"{{_target_: projects.voxceleb.mels.MelCache, folder: {tmp_path / 'mels'}, n_mels: 40}}"
+    cache = f"{{_target_: projects.voxceleb.audio.mels.MelCache, folder: {tmp_path / 'mels'}, n_mels: 40}}"
     assert run(f"data.mel_cache={cache}", "trainer.max_epochs=1").code == 0
     assert len(list((tmp_path / "mels").rglob("*.npy"))) == 24
 
@@ -186,7 +186,7 @@ def test_every_loss_trains(run, loss):
         f"loss={loss}",
         "trainer.max_epochs=1",
         "micro_batch_size=2",
-        "data.augment={_target_: projects.voxceleb.augment.Augment}",
+        "data.augment={_target_: projects.voxceleb.audio.augment.Augment}",
     )
     assert outcome.code == 0 and 0 <= float(rows(outcome.run_dir)[-1]["train/acc"]) <= 1
 

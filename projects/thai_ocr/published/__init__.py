@@ -1,0 +1,1 @@
+"""Published networks: PP-OCRv5 and SVTR."""

@@ -1,0 +1,1 @@
+"""Video files: decode, cache, split, audit."""

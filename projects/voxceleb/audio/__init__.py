@@ -1,0 +1,1 @@
+"""Recordings, spectra, and their augmentation."""

@@ -1,0 +1,1 @@
+"""Trials of two recordings, and their scores."""

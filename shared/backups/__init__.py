@@ -1,0 +1,1 @@
+"""Verified copies in another place."""

@@ -1,0 +1,1 @@
+"""Data sets packed into tar shards."""

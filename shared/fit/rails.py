@@ -1,0 +1,41 @@
+"""What the runner gives a task for one run, whichever the framework."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.checkpoints.resume import Start
+from shared.policy.batching import Batching
+from shared.policy.schedule_base import Schedule
+from shared.processes.interruption import Interruption
+from shared.record.folder import RunFolder
+
+
+@dataclass
+class Rails:
+    """Callbacks leave their part of summary.json in `summary`; `optimizer` makes one from parameter groups."""
+
+    folder: RunFolder
+    config: dict[str, Any]
+    overrides: list[str]
+    schedule: Schedule
+    optimizer: Callable[..., Any]
+    batching: Batching
+    sampler: Any
+    interruption: Interruption
+    monitor: str
+    mode: Literal["min", "max"]
+    clip_norm: float | None = None
+    probe_memory: bool = False
+    start: Start = field(default_factory=Start)
+    saved: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    """Told of each new checkpoint: the records by role."""
+    cycle_bests: dict[int, float] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    ready: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has been trained up to here, in all of its sessions."""
+        return self.start.seconds + time.monotonic() - self.ready

@@ -1,0 +1,1 @@
+"""Line images to learn from."""

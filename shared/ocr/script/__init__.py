@@ -1,0 +1,1 @@
+"""Characters, words, and how they are spelled."""

@@ -1,0 +1,1 @@
+"""Processes: ranks, signals, locks, lost ranks."""

@@ -1,0 +1,1 @@
+"""The law, its fit, its bands."""

@@ -1,0 +1,1 @@
+"""Metrics and settings from any log."""
