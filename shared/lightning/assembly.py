@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from shared.backups.worker import Backups
 from shared.checkpoints import resume
+from shared.checkpoints.file import load_weights
 from shared.errors import UserError
 from shared.fit.build import (
     Assembly,
@@ -83,7 +84,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     )
     task: Task = build(cfg.task, "task", model=model, data=data)
     if start.path and start.afresh:
-        resume.load_weights(task, start.path)
+        load_weights(task, start.path)
     task.rails = Rails(
         folder=folder,
         config=OmegaConf.to_container(cfg),

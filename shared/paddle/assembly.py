@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from shared.backups.worker import Backups
 from shared.callbacks.saving import Saving
 from shared.checkpoints import resume
+from shared.checkpoints.file import load_weights
 from shared.fit.build import (
     Assembly,
     batches,
@@ -57,7 +58,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         steps_per_epoch=batches(len(train_loader), cfg.trainer.limit_train_batches),
     )
     if start.path and start.afresh:
-        resume.load_weights(task, start.path)
+        load_weights(task, start.path)
     task.rails = Rails(
         folder=folder,
         config=OmegaConf.to_container(cfg),
