@@ -3,7 +3,7 @@
 import pytest
 
 from shared.callbacks.median_pruner import MedianPruner, best_by
-from tests.callbacks.small_run import events, fit, kinds
+from tests.fit.small_run import events, fit, kinds
 
 
 def beside(folder, name, losses):

@@ -5,7 +5,7 @@ from collections import Counter
 import lightning
 import pytest
 
-from tests.callbacks.small_run import SAMPLES, Points, equal, fit
+from tests.fit.small_run import SAMPLES, Points, equal, fit
 
 VIRTUAL = 20  # of 48 samples, in batches of 8: epochs of 16
 

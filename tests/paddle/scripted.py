@@ -40,7 +40,7 @@ def patience() -> EarlyStopping:
 
 
 def lightning(folder: Path) -> None:
-    from tests.callbacks.small_run import Points, Regression, fit, network
+    from tests.fit.small_run import Points, Regression, fit, network
 
     class Scripted(Regression):
         def validation_step(self, batch, batch_idx):

@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from tiny_net import TinyNet
 
 from shared.backups.remote import FsspecStore
 from shared.data.image_dataset import ImageDataset
@@ -23,6 +22,7 @@ from shared.data.shards.reader import Shards
 from shared.data.shards.writer import Recipe, Sample, read_file
 from shared.data.views import CenterView
 from shared.lightning.loader import make_loader
+from tests.fit.tiny_net import TinyNet
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 CONFIG = """Port {port}

@@ -8,8 +8,8 @@ from lightning.pytorch.plugins import MixedPrecision
 from shared.errors import StoppedNonFinite
 from shared.lightning.callbacks.ema import EMA, weights
 from shared.lightning.callbacks.poison import Poison
-from tests.callbacks.small_run import GUARD, STEPS, Points, Regression, equal, events, fit, kinds, network
 from tests.conftest import rows
+from tests.fit.small_run import GUARD, STEPS, Points, Regression, equal, events, fit, kinds, network
 
 
 class Recorder(lightning.Callback):

@@ -3,7 +3,7 @@
 import torch
 
 from shared.lightning.callbacks.ema import EMA, weights
-from tests.callbacks.small_run import fit
+from tests.fit.small_run import fit
 
 
 class Watch(EMA):

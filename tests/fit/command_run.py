@@ -1,4 +1,4 @@
-"""Real runs of a project, in this process, with a network and a data set small enough for a test."""
+"""Fixtures of several rooms: real runs of a project in this process, on a network and data small enough for a test."""
 
 import csv
 import io
@@ -16,12 +16,12 @@ import psutil
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
-from tiny_net import TinyNet
 from torch import Tensor
 
 from projects.imagenet_resnet.task import Classification
 from shared.command.cli import train as command_line
 from shared.config.root import ROOT
+from tests.fit.tiny_net import TinyNet
 
 SCRIPT = ROOT / "projects/imagenet_resnet/train.py"
 SMALL = [

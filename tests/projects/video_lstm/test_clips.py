@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_videos import encode, numbers, ramp, write_hostile
 
 from projects.video_lstm.data import VideoData
 from projects.video_lstm.videos import cache as cache_module
@@ -12,6 +11,7 @@ from projects.video_lstm.videos.clips import CenterClip, TrainClip
 from shared.data.draws import SampleKey
 from shared.errors import ImageError, UserError
 from shared.lightning.loader import make_loader
+from tests.projects.video_lstm.small_videos import encode, numbers, ramp, write_hostile
 
 AFFINE = {
     "Affine": {"translate_px": [-8, 8], "rotate": [-30, 30], "p": 1.0},

@@ -12,8 +12,8 @@ import torch
 from shared.errors import UserError
 from shared.lightning.callbacks.poison import Poison
 from shared.policy.batching import Batching
-from tests.callbacks.small_run import BATCH, STEPS, Regression, equal, events, fit, kinds, network
 from tests.conftest import ROOT
+from tests.fit.small_run import BATCH, STEPS, Regression, equal, events, fit, kinds, network
 
 SGD = {"optimizer": partial(torch.optim.SGD, lr=0.05)}
 
@@ -127,7 +127,7 @@ def test_a_real_allocator_that_refuses(tmp_path):
     """Each sample takes 64 MB, the process may have room for six of them."""
     script = """
 import resource, sys, torch
-from tests.callbacks.small_run import Regression, events, fit, network
+from tests.fit.small_run import Regression, events, fit, network
 
 class Hungry(Regression):
     def loss(self, batch):

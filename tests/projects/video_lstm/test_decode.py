@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from small_videos import READABLE, UNREADABLE, encode, numbers, ramp, rotate
 
 from projects.video_lstm.videos import decode
 from projects.video_lstm.videos.decode import Index, read_clip, scan, segments, spread
 from shared.errors import ImageError
+from tests.projects.video_lstm.small_videos import READABLE, UNREADABLE, encode, numbers, ramp, rotate
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from small_videos import write_hostile
 
 from projects.video_lstm.videos.audit import audit
 from projects.video_lstm.videos.motions import MOTIONS, places, write_motions
@@ -17,6 +16,7 @@ from shared.data.draws import keyed_generator
 from shared.fit.build import build
 from tests.conf.test_compose import compose
 from tests.conftest import rows
+from tests.projects.video_lstm.small_videos import write_hostile
 
 TABLE = Path(__file__).resolve().parents[2] / "policy" / "tables" / "video_lstm_checkpoints.csv"
 TINY = [

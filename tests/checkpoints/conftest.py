@@ -1,0 +1,3 @@
+from tests.fit.command_run import interrupt, train, whole
+
+__all__ = ["interrupt", "train", "whole"]
