@@ -9,7 +9,7 @@ from shared.ocr.lines.image import read_line
 from shared.ocr.reading.exported import compare, gate, shrink, write
 from shared.ocr.reading.predict import find_images, predict
 from shared.ocr.reading.reader import AREA, PIECE, Reader, batches, cut
-from tests.ocr.tiny_net import line, stripes
+from tests.ocr.reading.tiny_net import line, stripes
 
 
 @pytest.fixture(scope="module")

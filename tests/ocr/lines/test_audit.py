@@ -10,7 +10,7 @@ from PIL import Image
 from shared.ocr.lines import audit
 from shared.ocr.lines.tables import read_table
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
