@@ -7,16 +7,13 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from shared.errors import UserError
 
-if TYPE_CHECKING:
-    from torch.distributed import Store
-
 CHECKPOINT = "TRAINYARD_CHECKPOINT"
 WAIT = timedelta(days=1)  # rank 0 may have data to prepare
-_store: list["Store"] = []  # rank 0's must live as long as others read
+_store: list[Any] = []  # torch's TCPStore of rank 0: it must live as long as others read
 
 
 def rank(environment: Mapping[str, str] = os.environ) -> int:
@@ -76,7 +73,7 @@ def attempt() -> str:
     return f"{CHECKPOINT}_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
 
 
-def meeting_point() -> "Store":
+def meeting_point() -> Any:
     """torchrun's store; under srun one of our own, on the port after the one that Lightning will use."""
     from lightning.fabric.plugins.environments import SLURMEnvironment
     from torch.distributed import TCPStore
