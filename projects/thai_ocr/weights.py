@@ -1,31 +1,25 @@
 """Weights from files of either framework: what fits is loaded by name, the classifier by character; all is said.
 
-Read without running any code of theirs: safetensors, .npz, Paddle's .pdparams, and our own checkpoints.
+Read without running any code of theirs, in any layout.
 """
 
 import json
 import logging
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import yaml
 from paddle import nn
 
+from shared.checkpoints.network import find_network
 from shared.errors import UserError
-from shared.runs.checkpoints.reader import read_checkpoint
 
 log = logging.getLogger(__name__)
 
 WHERE = "model.weights"
 TORCH_NAMES = {"running_mean": "_mean", "running_var": "_variance"}
-PREFIXES = (
-    "state_dict.",
-    "state_dict.model.",
-    "model.",
-    "module.",
-)  # what training code puts before a network's own names
 SHOWN = 8  # names that a message lists
 
 State = dict[str, np.ndarray]
@@ -45,10 +39,10 @@ def load_weights(
     (known_characters), rows go over by character. UserError if a tensor outside the classifier does not fit, or if
     nothing does.
     """
-    path = Path(file).expanduser()
     expected = model.state_dict()
-    given = named_as({rename(name): array for name, array in read(path).items()}, expected)
-    if any(name.endswith(".running_mean") for name in given):
+    network = find_network(Path(file).expanduser(), expected.keys(), lambda name: paddle_name(rename(name)))
+    path, given = network.path, {n: t.array for n, t in network.tensors.items() if t.array is not None}
+    if any(tensor.name.endswith(".running_mean") for tensor in network.tensors.values()):
         given = from_torch(given, model)
     given = with_rows(given, path, characters, classifier)
     fitting = {
@@ -73,45 +67,17 @@ def report(path: Path, loaded: int, fresh: list[str], unused: list[str]) -> None
             log.warning("%s: %d tensors %s: %s%s", WHERE, len(names), what, ", ".join(names[:SHOWN]), more)
 
 
-def read(path: Path) -> State:
-    """Arrays by the network's own names; the averaged ones of a checkpoint that has them."""
-    try:
-        if path.suffix == ".npz":
-            with np.load(path) as file:
-                return {name: file[name] for name in file.files}
-        content = read_checkpoint(path)
-    except (OSError, ValueError) as error:
-        mend = "give a .safetensors, .npz, .pdparams or .ckpt file, or null"
-        raise UserError(f"cannot read {path}: {error}", WHERE, mend) from error
-    averaged = [t for t in content.tensors if t.name.startswith("ema.")]
-    whole = [t for t in [*content.model, *averaged] if t.data is not None and t.data.size == t.numel]
-    return {t.name.removeprefix("ema."): widened(t.data, t.dtype).reshape(t.shape) for t in whole}
-
-
-def named_as(given: State, expected: Collection[str]) -> State:
-    """The arrays without what stands before the network's own names, where that makes more of them fit."""
-    best = given
-    for prefix in PREFIXES:
-        bare = {name.removeprefix(prefix): array for name, array in given.items()}
-        if len(bare.keys() & expected) > len(best.keys() & expected):
-            best = bare
-    return best
-
-
-def widened(data: np.ndarray, dtype: str) -> np.ndarray:
-    """bfloat16 lies in the file as its 16 bits: the upper half of a float32."""
-    return (data.astype(np.uint32) << 16).view(np.float32) if dtype == "bfloat16" else data
+def paddle_name(name: str) -> str:
+    """Paddle's name of a tensor that torch names."""
+    head, _, last = name.rpartition(".")
+    return f"{head}.{TORCH_NAMES[last]}" if last in TORCH_NAMES else name
 
 
 def from_torch(given: State, model: nn.Layer) -> State:
-    """torch's names for running statistics, and its (out, in) linear weights, as Paddle has them."""
+    """torch's (out, in) linear weights as Paddle has them; the counters of its batch norms are left out."""
     linear = {f"{name}.weight" for name, layer in model.named_sublayers() if isinstance(layer, nn.Linear)}
-    found = {}
-    for name, array in given.items():
-        head, _, last = name.rpartition(".")
-        if last != "num_batches_tracked":
-            found[f"{head}.{TORCH_NAMES.get(last, last)}"] = array.T if name in linear else array
-    return found
+    kept = {name: array for name, array in given.items() if not name.endswith("num_batches_tracked")}
+    return {name: array.T if name in linear else array for name, array in kept.items()}
 
 
 def with_rows(given: State, path: Path, characters: str, classifier: tuple[str, str]) -> State:

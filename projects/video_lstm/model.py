@@ -1,7 +1,6 @@
 """A ResNet for each frame, a bidirectional LSTM over the frames, attention pooling, three classifiers."""
 
 import logging
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 from shared.errors import UserError
 from shared.nets.resnet import STAGES, ResNet
-from shared.nets.weights import load_weights
+from shared.nets.weights import RESNET_CLASSIFIER, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -116,14 +115,14 @@ def count(module: nn.Module) -> int:
 
 
 def video_lstm(num_classes: int, weights: str | None = None, **sizes: Any) -> VideoLSTM:
-    """A VideoLSTM; `weights` is a file for its backbone: official ResNet weights or an imagenet_resnet checkpoint."""
+    """A VideoLSTM; `weights` is a file or run folder with a ResNet for its backbone."""
     if sizes.get("depth", 18) not in STAGES:
         raise UserError(
             f"no ResNet-{sizes['depth']}", "model.depth", f"choose one of {', '.join(map(str, STAGES))}"
         )
     model = VideoLSTM(num_classes, **sizes)
     if weights is not None:
-        load_weights(model.backbone, Path(weights).expanduser())
+        load_weights(model.backbone, weights, RESNET_CLASSIFIER)
     parts = ", ".join(f"{name} {count(part):,}" for name, part in model.named_children() if count(part))
     log.info("model        %s", parts)
     return model

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from projects.voxceleb.audio.features import front_end, normalised_log_mel
-from projects.voxceleb.weights import load_weights
+from shared.nets.weights import load_weights
 
 SCALE = 8  # groups of a Res2 convolution
 
@@ -76,7 +76,7 @@ class AttentiveStatistics(nn.Module):
 class EcapaTdnn(nn.Module):
     """Embeddings (N, embedding) of waves (N, samples) at 16 kHz, or of log-mels (N, n_mels, T).
 
-    `weights` is a file: a checkpoint of ours, or a bare state dict.
+    `weights` is a file of weights of any layout, or a run folder.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class EcapaTdnn(nn.Module):
         self.pooling = AttentiveStatistics(1536)
         self.head = nn.Sequential(nn.BatchNorm1d(3072), nn.Linear(3072, embedding), nn.BatchNorm1d(embedding))
         if weights is not None:
-            load_weights(self, weights)
+            load_weights(self, weights, fixed=("torchfb.",))
 
     def forward(self, wave: Tensor) -> Tensor:
         x = self.stem(normalised_log_mel(self.torchfb, wave))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from projects.voxceleb.audio.features import front_end, normalised_log_mel
-from projects.voxceleb.weights import load_weights
 from shared.errors import UserError
+from shared.nets.weights import load_weights
 
 BLOCKS = (3, 4, 6, 3)
 POOLING = ("ASP", "SAP")
@@ -57,7 +57,7 @@ class ResNetSE34V2(nn.Module):
     """Embeddings (N, embedding) of waves (N, samples) at 16 kHz in [-1, 1], or of log-mels (N, n_mels, T).
 
     8,028,492 parameters with the defaults. `pooling` is ASP (attentive mean and deviation) or SAP (attentive mean).
-    `weights` is a file: a published checkpoint, one of ours, or a bare state dict.
+    `weights` is a file of weights of any layout, or a run folder.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ResNetSE34V2(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if weights is not None:
-            load_weights(self, weights)
+            load_weights(self, weights, fixed=("torchfb.",))
 
     def forward(self, wave: Tensor) -> Tensor:
         x = normalised_log_mel(self.torchfb, wave)[:, None]

@@ -30,6 +30,14 @@ def candidates(folder: Path) -> list[Path]:
     return list(found.values())
 
 
+def in_folder(folder: Path) -> Path:
+    """The best checkpoint of a run folder, else its newest; the folder itself where it holds none."""
+    found = candidates(folder / "checkpoints") or candidates(folder)
+    return next(
+        (path.with_name("best.ckpt") for path in found[:1] if path.with_name("best.ckpt").exists()), None
+    ) or (found[0] if found else folder)
+
+
 def broken(path: Path) -> str | None:
     """Why the checkpoint cannot be trusted, by the checksums inside it; None if every byte of its data is intact."""
     try:

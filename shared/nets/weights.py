@@ -1,59 +1,41 @@
-"""Weights files of ResNets: official state dicts, and checkpoints of ours."""
+"""Weights of torch networks, from files of any layout."""
 
-import logging
-import pickle
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
-from shared.errors import UserError
-from shared.nets.resnet import ResNet
+from shared.checkpoints.network import check_fit, find_network, report
 
-log = logging.getLogger(__name__)
-
-WHERE = "model.weights"
-CLASSIFIER = ("fc.weight", "fc.bias")
+RESNET_CLASSIFIER = ("fc.weight", "fc.bias")
 
 
-def load_weights(model: ResNet, path: Path) -> None:
-    """Copy a file's weights into `model`; a classifier of other classes, or where there is none, is left out."""
-    given, expected = read_state_dict(path), model.state_dict()
-    fits = {key for key in given.keys() & expected.keys() if given[key].shape == expected[key].shape}
-    fresh = [key for key in CLASSIFIER if key not in fits]
-    loaded = {key: value for key, value in given.items() if key not in fresh}
-    misfits = [
-        key
-        for key in loaded.keys() | expected.keys() - set(fresh)
-        if not key.endswith("num_batches_tracked")  # absent from files older than torch 0.4.1
-        and key not in fits
-    ]
-    if misfits:
-        raise UserError(
-            f"{path} does not fit this network: {len(misfits)} tensors differ, such as {min(misfits)}",
-            WHERE,
-            "give weights of the same model.depth",
-        )
-    model.load_state_dict(loaded, strict=False)
-    log.info("%s: loaded %d tensors from %s", WHERE, len(loaded), path)
-    for key in sorted(expected.keys() & set(fresh)):
-        log.warning("%s: not loaded, left fresh: %s %s", WHERE, key, tuple(expected[key].shape))
+def load_weights(
+    model: nn.Module,
+    path: str | Path,
+    classifier: Collection[str] = (),
+    fixed: tuple[str, ...] = (),
+    adapt: Callable[[str, np.ndarray], np.ndarray] | None = None,
+) -> None:
+    """Copy a file's weights into `model`, in the model's own precision, and log what was taken and what was not.
 
+    The tensors of the `classifier` stay fresh where the file has none, or one of other classes. Those whose names
+    begin with one of `fixed` are the same in every such network, and need not be in the file. `adapt(name, array)` may
+    change the shape of a file's array. Raises UserError with the reason if the file holds no such network.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    network = find_network(Path(path).expanduser(), shapes.keys())
+    if adapt is not None:
+        network = network.adapted(adapt)
+    needed = {name: shape for name, shape in shapes.items() if not name.startswith(fixed)}
+    check_fit(network, needed, classifier)
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors by name: of a bare state dict, or of the network in a training checkpoint, averaged where it has them."""
-    if not path.is_file():
-        raise UserError(f"no file {path}", WHERE, "give the path of a .pth or .ckpt file, or null")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} holds no weights that are safe to load", WHERE, "give a state dict"
-        ) from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else {}
-    state = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-    network = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
-    if not state:
-        raise UserError(f"{path} holds no state dict", WHERE, "give a state dict or a checkpoint of ours")
-    return network | content.get("ema", {}) if network else state
+    taken = {}
+    for name, tensor in network.tensors.items():
+        array = tensor.array if tensor.shape == shapes.get(name) else None
+        if array is not None:
+            taken[name] = torch.from_numpy(np.array(array))
+    model.load_state_dict(taken, strict=False)
+    report(network, taken.keys(), needed)

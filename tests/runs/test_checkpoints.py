@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
+from shared.checkpoints.foreign import read_checkpoint
 from shared.errors import UserError
 from shared.runs.checkpoints.finite import bad_tensors
 from shared.runs.checkpoints.prune import carry_out, plan
-from shared.runs.checkpoints.reader import read_checkpoint
 from shared.runs.checkpoints.table import checkpoint_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -195,3 +195,16 @@ def test_reading_needs_no_torch(tmp_path):
         f"t(pathlib.Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_same_network_under_another_prefix_or_suffix_is_the_same(tmp_path):
+    state = {"conv.weight": torch.ones(4, 3, 3, 3), "fc.weight": torch.ones(2, 4)}
+    for number, prefix in enumerate(["", "module.", "model.", "_orig_mod.module."]):
+        content = {prefix + name: tensor for name, tensor in state.items()}
+        torch.save({"epoch": number, "state_dict": content}, tmp_path / f"epoch_{number}.pth.tar")
+    torch.save({"state_dict": {"fc.weight": torch.ones(3, 4)}}, tmp_path / "other.th")
+    torch.save(state, tmp_path / "bare.bin")
+    (tmp_path / "sources.tar").write_bytes(b"no checkpoint")
+    rows = {row.file: row.notes for row in checkpoint_table(tmp_path).rows}
+    assert sorted(rows) == ["bare.bin", *(f"epoch_{n}.pth.tar" for n in range(4)), "other.th"]
+    assert [file for file, notes in rows.items() if "another model" in notes] == ["other.th"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.runs.checkpoints.content import Checkpoint, Tensor
+from shared.checkpoints.content import Checkpoint, Tensor
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import math
 import re
 from pathlib import Path
 
+from shared.checkpoints.content import Checkpoint
+from shared.checkpoints.foreign import SUFFIXES, is_checkpoint, read_checkpoint
+from shared.checkpoints.network import layout
 from shared.errors import UserError
-from shared.runs.checkpoints.content import Checkpoint
 from shared.runs.checkpoints.finite import bad_tensors
 from shared.runs.checkpoints.judge import note, recommend, trends
-from shared.runs.checkpoints.reader import SUFFIXES, read_checkpoint
 from shared.runs.checkpoints.row import CheckpointTable, Row
 from shared.runs.reading.readers import walk
 
@@ -29,7 +30,7 @@ def checkpoint_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.exists():
         raise UserError("no such folder", str(folder), "check the path")
-    found = [file for file in walk(folder) if file.suffix in SUFFIXES and not file.name.startswith(".")]
+    found = [file for file in walk(folder) if is_checkpoint(file)]
     if not found:
         raise UserError("no checkpoint in the folder", str(folder), f"looked for {', '.join(SUFFIXES)}")
     return found
@@ -60,7 +61,7 @@ def read_row(file: Path, folder: Path, hashes: bool, scan: bool) -> Row:
         return row
     row.epoch = _epoch(checkpoint, row.epoch)
     row.parameters = checkpoint.parameters
-    row.layout = hash(tuple((t.name, t.shape) for t in checkpoint.model))
+    row.layout = layout(checkpoint)
     row.lr, row.metrics = _lr(checkpoint), _metrics(checkpoint)
     if scan:
         bad = bad_tensors(checkpoint, first_only=True)

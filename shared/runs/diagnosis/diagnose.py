@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from shared.checkpoints.foreign import is_checkpoint
 from shared.errors import UserError
-from shared.runs.checkpoints.reader import SUFFIXES
 from shared.runs.diagnosis import curves, learning
 from shared.runs.diagnosis.finding import Finding, exit_code, rank, verdict
 from shared.runs.diagnosis.lines import duplicate_lines
@@ -22,7 +22,7 @@ def diagnose(path: Path, pattern: str | None = None) -> list[Finding]:
     """Findings, worst first. UserError when there is neither a log nor a checkpoint to look at."""
     if not path.exists():
         raise UserError("no such file or folder", str(path), "check the path")
-    if path.is_file() and path.suffix in SUFFIXES:
+    if is_checkpoint(path):
         return rank(check_weights(read_rows(path)))
     looks = [lambda: check_run(_run(path, pattern)), lambda: _logs(path)]
     if path.is_dir():

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.checkpoints.foreign import read_checkpoint
 from shared.errors import UserError
 from shared.runs.checkpoints.finite import bad_tensors
-from shared.runs.checkpoints.reader import read_checkpoint
 from shared.runs.checkpoints.row import Row
 from shared.runs.checkpoints.table import checkpoint_files, read_row
 from shared.runs.diagnosis.finding import Finding

@@ -55,7 +55,7 @@ def test_classifier_of_other_classes_stays_fresh_and_is_named(tmp_path, donor, c
     assert model.fc.weight.shape == (9, 512)
     assert same(model, donor, donor.state_dict().keys() - {"fc.weight", "fc.bias"})
     assert "loaded 120 tensors" in caplog.text
-    assert "left fresh: fc.weight (9, 512)" in caplog.text and "left fresh: fc.bias (9,)" in caplog.text
+    assert "left fresh: fc.weight (9, 512), fc.bias (9,)" in caplog.text
 
 
 class Evil:

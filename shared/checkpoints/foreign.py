@@ -1,4 +1,4 @@
-"""Any checkpoint as named tensors on disk and a tree of plain values: .pt, .pth, .ckpt, .safetensors, .pdparams."""
+"""Any framework's checkpoint as named tensors on disk and a tree of plain values; nothing in it is run."""
 
 import io
 import json
@@ -11,15 +11,32 @@ from typing import Any
 
 import numpy as np
 
-from shared.runs.checkpoints import inert
-from shared.runs.checkpoints.content import Checkpoint, Tensor
+from shared.checkpoints import inert
+from shared.checkpoints.arrays import ARRAY, TREE
+from shared.checkpoints.content import Checkpoint, Tensor
 
-SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".pdparams", ".pdopt", ".bin")
+SUFFIXES = (".pt", ".pth", ".pth.tar", ".ckpt", ".safetensors", ".pdparams", ".pdopt")
+ALSO_OTHERS = (".bin", ".model", ".npz", ".pkl", ".tar", ".th")
+"""Suffixes of checkpoints and of other files: what is in the file decides."""
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 MAX_PICKLE, MAX_ENTRIES, MAX_LEAVES = 256_000_000, 200_000, 500_000
 SAFE = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
         "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool"}  # fmt: skip
 WIDTH = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
          "complex64": 8, "complex128": 16}  # fmt: skip
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint, by its name or, where other files have such names too, by what is in it."""
+    name = path.name.lower()
+    if name.startswith(".") or not name.endswith(SUFFIXES + ALSO_OTHERS) or not path.is_file():
+        return False
+    if name.endswith(SUFFIXES):
+        return True
+    try:
+        return bool(read_checkpoint(path).tensors)
+    except (OSError, ValueError):
+        return False
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -44,11 +61,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read(path: Path, buffer: mmap.mmap) -> Checkpoint:
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or buffer[8:9] == b"{":
         return _safetensors(path, buffer)
     if buffer[:4] == b"PK\x03\x04":
         return _zip(path, buffer)
-    if buffer[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+    if buffer[:2] in PICKLES:
         return _pickle(path, buffer)
     raise ValueError("neither a zip archive, a pickle nor a safetensors file")
 
@@ -81,6 +98,8 @@ def _zip(path: Path, buffer: mmap.mmap) -> Checkpoint:
     with archive:
         entries = {info.filename: info for info in archive.infolist()[:MAX_ENTRIES]}
         name = next((n for n in entries if n.endswith("/data.pkl") or n == "data.pkl"), None)
+        if name is None and any(n.endswith(".npy") for n in entries):
+            return _arrays(path, archive)
         if name is None:
             raise ValueError("a zip archive, but not a checkpoint: no data.pkl in it")
         if entries[name].file_size > MAX_PICKLE or entries[name].compress_type != zipfile.ZIP_STORED:
@@ -96,6 +115,28 @@ def _zip(path: Path, buffer: mmap.mmap) -> Checkpoint:
         return info.header_offset + 30 + sum(names), info.file_size
 
     return _collect(path, buffer, tree, place)
+
+
+def _arrays(path: Path, archive: zipfile.ZipFile) -> Checkpoint:
+    """NumPy's .npz, and the Paddle projects' checkpoints: a tree whose arrays stand beside it by number."""
+    names = [name for name in archive.namelist() if name.endswith(".npy")]
+    arrays = {
+        name.removesuffix(".npy"): np.lib.format.read_array(
+            io.BytesIO(archive.read(name)), allow_pickle=False
+        )
+        for name in names
+    }
+    if TREE not in archive.namelist():
+        return Checkpoint(path, [Tensor(n, a.dtype.name, a.shape, a.ravel()) for n, a in arrays.items()])
+    found = Checkpoint(path)
+    for name, leaf in _leaves(json.loads(archive.read(TREE))):
+        head, _, last = name.rpartition(".")
+        if last == ARRAY:
+            array = arrays[str(leaf)]
+            found.tensors.append(Tensor(head, array.dtype.name, array.shape, array.ravel()))
+        elif isinstance(leaf, bool | int | float | str):
+            found.values[name] = leaf
+    return found
 
 
 def _pickle(path: Path, buffer: mmap.mmap) -> Checkpoint:
@@ -155,11 +196,11 @@ def _collect(path: Path, buffer: mmap.mmap, tree: Any, place) -> Checkpoint:
             width = WIDTH.get(leaf.storage.dtype, 1)
             data = None
             if where is not None:
-                start, size = where[0] + leaf.offset * width, int(np.prod(leaf.shape, dtype=np.int64)) * width
+                start, size = where[0] + leaf.offset * width, _span(leaf) * width
                 if leaf.offset < 0 or start + size > min(len(buffer), where[0] + where[1]):
-                    start, size = where  # strided or broadcast: the whole storage stands for it
+                    start, size = where  # it does not lie where it says: its whole storage stands for it
                 data = _view(buffer, start, min(size, len(buffer) - start), leaf.storage.dtype)
-            found.tensors.append(Tensor(name, leaf.storage.dtype, leaf.shape, data))
+            found.tensors.append(Tensor(name, leaf.storage.dtype, leaf.shape, data, leaf.strides))
         elif isinstance(leaf, inert.ArrayState):
             dtype = np.dtype(leaf.code)
             data = np.frombuffer(leaf.data[: len(leaf.data) // dtype.itemsize * dtype.itemsize], dtype)
@@ -169,6 +210,13 @@ def _collect(path: Path, buffer: mmap.mmap, tree: Any, place) -> Checkpoint:
     if not found.tensors and not found.values:
         raise ValueError("no tensor and no value in it")
     return found
+
+
+def _span(tensor: inert.TorchTensor) -> int:
+    """Elements from a tensor's first number to its last; those of channels_last lie in another order."""
+    if len(tensor.strides) != len(tensor.shape) or 0 in tensor.shape:
+        return int(np.prod(tensor.shape, dtype=np.int64))
+    return 1 + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
 
 
 def _view(buffer: mmap.mmap, start: int, size: int, dtype: str) -> np.ndarray | None:

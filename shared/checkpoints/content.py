@@ -9,12 +9,30 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor by name; `data` is its numbers as they lie in the file (flat, not copied), None where absent."""
+    """A tensor by name; `data` is its numbers as they lie in the file (flat, not copied), None where absent.
+
+    `strides` count elements; without them the numbers lie in the order of the shape.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     data: np.ndarray | None
+    strides: tuple[int, ...] = ()
+
+    @property
+    def array(self) -> np.ndarray | None:
+        """The numbers in their shape, not copied; bfloat16 widened to float32. None where the file is cut short."""
+        if self.data is None or self.numel == 0:
+            return None
+        steps = tuple(step * self.data.itemsize for step in self.strides or _contiguous(self.shape))
+        span = (
+            1 + sum((n - 1) * step for n, step in zip(self.shape, steps, strict=True)) // self.data.itemsize
+        )
+        if self.data.size < span or min(steps, default=0) < 0:
+            return None
+        array = np.lib.stride_tricks.as_strided(self.data, self.shape, steps, writeable=False)
+        return (array.astype(np.uint32) << 16).view(np.float32) if self.dtype == "bfloat16" else array
 
     @property
     def numel(self) -> int:
@@ -35,6 +53,11 @@ class Tensor:
         ):
             return "buffer"
         return "weight"
+
+
+def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides, in elements, of numbers that lie in the order of their shape."""
+    return tuple(int(np.prod(shape[at + 1 :], dtype=np.int64)) for at in range(len(shape)))
 
 
 @dataclass

@@ -27,9 +27,12 @@ class Storage:
 
 @dataclass(frozen=True)
 class TorchTensor:
+    """A tensor's place in its storage; offset and strides count elements."""
+
     storage: Storage
     offset: int
     shape: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
 class ArrayState:
@@ -82,10 +85,21 @@ class Inert:
         return id(self)
 
 
-def _tensor(storage: Any, offset: int, shape: tuple, *_: Any) -> Any:
+def _tensor(storage: Any, offset: int, shape: tuple, strides: tuple = (), *_: Any) -> Any:
     if not isinstance(storage, Storage):
         return Inert()
-    return TorchTensor(storage, int(offset), tuple(int(n) for n in shape))
+    sizes = tuple(int(n) for n in shape)
+    return TorchTensor(storage, int(offset), sizes, tuple(int(n) for n in strides))
+
+
+def _typed(function: Any, _: Any, arguments: tuple, *__: Any) -> Any:
+    """A tensor of a subclass of torch's: how it is built, its class, with what."""
+    return function(*arguments) if function in (_tensor, _first) else Inert()
+
+
+def _bytes(text: Any, *_: Any) -> Any:
+    """Bytes as protocol 2 writes them: each one as the character of its number."""
+    return text.encode("latin1") if isinstance(text, str) else b""
 
 
 def _array(*_: Any) -> ArrayState:
@@ -116,6 +130,9 @@ KNOWN = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _first,
+    ("torch._utils", "_rebuild_parameter_with_state"): _first,
+    ("torch._tensor", "_rebuild_from_type_v2"): _typed,
+    ("_codecs", "encode"): _bytes,
     ("torch", "Size"): lambda shape=(): tuple(shape) if isinstance(shape, (list, tuple)) else (),
     ("numpy", "dtype"): DtypeState,
 }
