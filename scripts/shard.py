@@ -22,14 +22,18 @@ shard-000000.tar ... in WebDataset's layout, index.npz and shards.json. Run it a
   python scripts/shard.py verify /data/imagenet-256
   python projects/imagenet_resnet/train.py data=imagenet_shards data.root=/data/imagenet-256
 """
+SEED = 42  # that of conf/base.yaml: class folders without train/ and val/ are split as a run would split them
 TRIED = 64  # files packed for a plan
 OVERHEAD = 1792  # bytes a sample: two headers, the label, and what fills the last block
 
 
 def image_splits(root: Path) -> tuple[dict, Callable[[str], bytes]]:
-    from projects.imagenet_resnet.data import scan_folders
+    from projects.imagenet_resnet.layouts import scan_folders
 
-    found = dict(zip(("train", "val"), scan_folders(root), strict=True))
+    folders = scan_folders(root, SEED)
+    for remark in folders.remarks:
+        print(f"note: {remark}")
+    found = {"train": folders.train, "val": folders.val}
     rows = {
         name: [(path, split.classes[n]) for path, n in zip(split.paths, split.labels, strict=True)]
         for name, split in found.items()
@@ -78,6 +82,10 @@ def pack(args: argparse.Namespace) -> int:
         )
         for _, reason in about["left_out"]:
             print(f"{split}: left out {reason}")
+        for remark in about.get("odd", []):
+            print(f"{split}: odd: {remark}")
+        if about["left_out"] or about.get("odd"):
+            print(f"{split}: {len(about['left_out'])} left out, {len(about.get('odd', []))} odd")
     return 0
 
 

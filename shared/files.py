@@ -10,7 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from shared.errors import UserError
+
 log = logging.getLogger(__name__)
+
+
+def local_folder(place: str, key: str) -> Path:
+    """The folder that a setting names; UserError for a URL, which `Path` would turn into a folder called `s3:`."""
+    if "://" in place:
+        raise UserError(f"{place} is a URL", key, "give a folder of this machine: copy or mount it first")
+    if not place.strip():
+        raise UserError("no folder is named", key, f"give {key}=FOLDER")
+    return Path(place).expanduser()
 
 
 def link(source: Path, target: Path) -> None:

@@ -5,23 +5,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from projects.imagenet_resnet.ilsvrc import DEVKIT_FOLDER, scan_flat
-from shared.data.folder import Split, class_folders, scan_classes
+from projects.imagenet_resnet.layouts import scan_folders
+from shared.data.folder import Split
+from shared.data.generated import make_embedded
 from shared.data.image_dataset import Files, ImageDataset
 from shared.data.shards.reader import Shards, are_shards
 from shared.data.views import CenterView, TrainView
 from shared.errors import UserError
-
-LAYOUTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")  # class folders at the root; Kaggle's archive
+from shared.files import local_folder
 
 
 class ImageFolderData:
-    """`root`/{train,val}/<class>/*.jpg, Kaggle's ILSVRC tree, a flat val/ with a ground-truth file, or their shards.
+    """`root`/{train,val}/<class>/*.jpg, `root`/<class>/*.jpg, Kaggle's ILSVRC tree, a flat val/ with a ground truth, or
+    their shards.
 
     Sizes in pixels; `crop_fraction` of the shorter side is what validation sees; `augment` names
     albumentations transforms and their options; up to `max_corrupt` unreadable files a split are
-    skipped; `generate` writes an embedded data set into the root when there is none. Shards may lie
+    skipped; `generate` writes an embedded data set, in the folder `embedded` alone. Shards may lie
     behind a URL; up to `cache_gb` (10^9 bytes) of each split are then kept in the folder `cache`.
+    `remarks` are what a person should know about the files before training.
     """
 
     def __init__(
@@ -36,28 +38,32 @@ class ImageFolderData:
         max_corrupt: int = 10,
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
+        embedded: str | None = None,
         cache: str | None = None,
         cache_gb: float = 0.0,
     ) -> None:
         for name, size in (("train_size", train_size), ("val_size", val_size)):
             if size < 1:
                 raise UserError(f"images of {size} pixels", f"data.{name}", "give a side of 1 or more")
-        self.root, self.cache, self.cache_gb = root, cache, cache_gb
+        self.root, self.cache, self.cache_gb, self.seed = str(root), cache, cache_gb, seed
         self.train_view = TrainView(train_size, tuple(scale), tuple(ratio), augment or {}, seed)
         self.val_view = CenterView(val_size, crop_fraction)
         self.max_corrupt = max_corrupt
-        self.generate = generate
+        self.generate, self.embedded = generate, embedded
+        self.remarks: list[str] = []
 
     def prepare(self) -> None:
         """Write the embedded data set where it is missing, and check the folders."""
         if self.generate is not None:
-            self.generate(Path(self.root).expanduser())
+            make_embedded(self.root, self.embedded, self.generate, "data=imagenet")
         _ = self.splits
 
     @cached_property
     def splits(self) -> tuple[Split, Split] | tuple[Shards, Shards]:
-        packed = are_shards(f"{self.root}/train")
-        train, val = self.open_shards() if packed else scan_folders(Path(self.root).expanduser())
+        if are_shards(f"{self.root}/train"):
+            train, val = self.open_shards()
+        else:
+            train, val, self.remarks = scan_folders(local_folder(self.root, "data.root"), self.seed)
         odd = sorted(set(train.classes) ^ set(val.classes))
         if odd:
             what = f"train/ and val/ differ in {len(odd)} classes, such as {odd[0]}"
@@ -91,22 +97,3 @@ class ImageFolderData:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
-
-
-def scan_folders(root: Path) -> tuple[Split, Split]:
-    """Training and validation files of an image folder in any of its layouts."""
-    base = find_layout(root)
-    train, val = scan_classes(base / "train"), base / "val"
-    if val.is_dir() and not class_folders(val):
-        places = [root, base, val, root / DEVKIT_FOLDER, root / "ILSVRC" / DEVKIT_FOLDER]
-        return train, scan_flat(val, train.classes, places)
-    return train, scan_classes(val)
-
-
-def find_layout(root: Path) -> Path:
-    """The folder that holds train/ and val/."""
-    for layout in LAYOUTS:
-        if (root / layout / "train").is_dir():
-            return root / layout
-    problem = "has no train/ folder" if root.is_dir() else "does not exist"
-    raise UserError(f"{root} {problem}", "data.root", "point it at a folder with train/ and val/ in it")

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from shared.data.images import ImageError
+from shared.data.decoding import remarks
 from shared.data.sampler import SampleKey
-from shared.errors import UserError
+from shared.errors import ImageError, UserError
 
 log = logging.getLogger(__name__)
+
+NUMBERS = ("label", "index", "corrupt", "odd")
+SHOWN = 10  # remarks on the screen
 
 
 class View(Protocol):
@@ -57,7 +60,8 @@ class ImageDataset(Dataset):
     """Maps a SampleKey to one image; a file that cannot be read is replaced by the next that can.
 
     Batches: `image` uint8 (N, 3, H, W) in channels_last layout, `label` and `index` int64 (N,), `corrupt` int64
-    (N,): the index of the unreadable file that a sample stands in for, else -1.
+    (N,): the index of the unreadable file that a sample stands in for, else -1, `odd` int64 (N,): 1 if the decoder
+    had a remark on the file, else 0.
     """
 
     def __init__(self, source: Source, labels: Sequence[int], view: View, max_corrupt: int) -> None:
@@ -66,6 +70,7 @@ class ImageDataset(Dataset):
         self.view = view
         self.max_corrupt = max_corrupt
         self.corrupt: set[int] = set()
+        self.odd: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -85,12 +90,19 @@ class ImageDataset(Dataset):
         for skipped in range(self.max_corrupt + 1):
             index = (key.index + skipped) % len(self)
             try:
-                image = self.load(key._replace(index=index))
+                with remarks() as said:
+                    image = self.load(key._replace(index=index))
             except ImageError:
                 continue
-            corrupt = key.index if skipped else -1
-            return {"image": image, "label": self.labels[index], "index": index, "corrupt": corrupt}
-        return {"image": self.blank(key), "label": 0, "index": key.index, "corrupt": key.index}
+            corrupt, odd = key.index if skipped else -1, len(said) > 0
+            return {
+                "image": image,
+                "label": self.labels[index],
+                "index": index,
+                "corrupt": corrupt,
+                "odd": odd,
+            }
+        return {"image": self.blank(key), "label": 0, "index": key.index, "corrupt": key.index, "odd": False}
 
     def blank(self, key: SampleKey) -> np.ndarray:
         """Stands in where nothing could be read; never trained on, since `check` ends the run."""
@@ -99,14 +111,27 @@ class ImageDataset(Dataset):
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
         images = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 3, 1, 2)
-        numbers = {key: torch.tensor([int(s[key]) for s in samples]) for key in ("label", "index", "corrupt")}
+        numbers = {key: torch.tensor([int(s[key]) for s in samples]) for key in NUMBERS}
         return {"image": images, **numbers}
 
     def check(self, batch: dict[str, Tensor]) -> None:
-        """Name each unreadable file of a batch once, in the main process; too many of them end the run."""
+        """Name each odd or unreadable file once, in the main process; too many unreadable ones end the run."""
+        for index in set(batch["index"][batch["odd"] > 0].tolist()) - self.odd:
+            self.odd.add(index)
+            self.remark(index)
         for index in batch["corrupt"][batch["corrupt"] >= 0].tolist():
             while self.is_corrupt(index):
                 index = (index + 1) % len(self)
+
+    def remark(self, index: int) -> None:
+        """The first few on the screen, all of them in train.log."""
+        with remarks() as said:
+            self.load(SampleKey(0, index))
+        for text in said:
+            hidden = {"file_only": True} if len(self.odd) > SHOWN else {}
+            log.warning("%s (odd files so far: %d)", text, len(self.odd), extra=hidden)
+        if len(self.odd) == SHOWN:
+            log.warning("further odd files are named in train.log only")
 
     def is_corrupt(self, index: int) -> bool:
         if index in self.corrupt:

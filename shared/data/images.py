@@ -1,6 +1,6 @@
-"""Image decoding and augmentation in uint8: the only module that imports the decoders and albumentations.
+"""Crops, augmentation and encoding of images in uint8: the only module that imports albumentations.
 
-Pixels are RGB, height x width x channel. EXIF orientation is ignored, as official ImageNet weights expect.
+Pixels are RGB, height x width x channel.
 """
 
 import io
@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from shared.errors import ImageError, UserError
+from shared.data.decoding import decode
+from shared.errors import ImageError as ImageError  # what `decode` raises
+from shared.errors import UserError
 
+JPEG = b"\xff\xd8\xff"
 STANDARD_LUMINANCE = 3688  # sum of the table in annex K.1 of ITU-T T.81
-MAX_PIXELS = 2**28  # a decoder allocates what a header claims; no photograph is larger
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks the network for a newer version
 sys.modules.setdefault(
     "albumentations.pytorch", None
@@ -41,64 +42,35 @@ class Box(NamedTuple):
     width: int
 
 
-def decode(data: bytes, name: str, reduction: int = 1) -> np.ndarray:
-    """Any image file's content as uint8 RGB (H, W, 3); JPEGs at 1/`reduction` (1, 2, 4, 8) of their size.
-
-    Raises ImageError for what is empty, cut short, huge or no image. Bytes that do not belong to a
-    JPEG are skipped, as Pillow does.
-    """
-    if not data:
-        raise ImageError(f"{name}: empty file")
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        if height * width > MAX_PIXELS:
-            raise ImageError(f"{name}: {width} x {height} pixels")
-        return simplejpeg.decode_jpeg(
-            data,
-            fastdct=True,
-            fastupsample=True,
-            min_height=-(-height // reduction),
-            min_width=-(-width // reduction),
-            min_factor=reduction,
-        )
-    except ValueError as error:
-        if "Premature end" in str(error):
-            raise ImageError(f"{name}: the file is cut short") from error
-    return decode_other(data, name)
-
-
-def decode_other(data: bytes, name: str) -> np.ndarray:
-    """What is no plain JPEG, through OpenCV."""
-    try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ImageError(f"{name}: {error.err}") from error
-    if image is None:
-        raise ImageError(f"{name}: not an image, or a damaged one")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
 def read_crop(data: bytes, name: str, choose_box: Callable[[int, int], Box], size: int) -> np.ndarray:
     """The region `choose_box(height, width)` of an image, at size x size pixels: uint8 (size, size, 3).
 
     The region is chosen before decoding: where it is at least twice as large as needed, a JPEG is
     decoded at a half, a quarter or an eighth, which is faster and does not alias.
     """
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
-        image = decode(data, name)
-        height, width = image.shape[:2]
-        box = choose_box(height, width)
-    else:
+    if found := jpeg_size(data):
+        height, width = found
         box = choose_box(height, width)
         shrink = min(box.height, box.width) // size
         image = decode(data, name, reduction=next((r for r in (8, 4, 2) if shrink >= r), 1))
+    else:
+        image = decode(data, name)
+        height, width = image.shape[:2]
+        box = choose_box(height, width)
     rows, columns = image.shape[0] / height, image.shape[1] / width
     top, bottom = round(box.top * rows), round((box.top + box.height) * rows)
     left, right = round(box.left * columns), round((box.left + box.width) * columns)
     return resize(image[top : max(bottom, top + 1), left : max(right, left + 1)], size)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Height and width by a JPEG's header; None for another file, or a header that cannot be read."""
+    if not data.startswith(JPEG):
+        return None
+    try:
+        return simplejpeg.decode_jpeg_header(data)[:2]
+    except ValueError:
+        return None
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -165,10 +137,10 @@ def jpeg_quality(data: bytes) -> int | None:
 
     libjpeg scales its standard table by 200 - 2 quality percent, or 5000 / quality below 50.
     """
-    if not data.startswith(b"\xff\xd8"):
+    if not data.startswith(JPEG):
         return None
     try:
-        with Image.open(io.BytesIO(data)) as file:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as file:
             coarse = 100 * sum(file.quantization[0]) / STANDARD_LUMINANCE
     except (OSError, KeyError, AttributeError):
         return 95

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from shared.backups.worker import Backups
 from shared.callbacks.saving import Saving
 from shared.errors import SweepError, UserError
-from shared.policy.batching import Batching
+from shared.policy.batching import Batching, batch_for
 from shared.policy.retention import Retention
 from shared.policy.schedule_base import Schedule
 from shared.processes.lost_rank import Watch
@@ -63,8 +63,13 @@ def guarded(factory: Callable[..., Any], key: str) -> Callable[..., Any]:
     return make
 
 
-def build_batching(cfg: DictConfig, devices: int, most: int | None = None) -> Batching:
-    """How the optimizer's batch, of at most `most` samples, is spread over devices and micro batches."""
+def build_batching(
+    cfg: DictConfig, devices: int, most: int | None = None, samples: int | None = None
+) -> Batching:
+    """How the optimizer's batch, of at most `most` samples, is spread over devices and micro batches.
+
+    A default batch fits itself to the `samples` that are trained on in an epoch, if they are given.
+    """
     effective = cfg.effective_batch_size
     if most is not None and effective > most >= devices:
         effective = most - most % devices
@@ -74,13 +79,32 @@ def build_batching(cfg: DictConfig, devices: int, most: int | None = None) -> Ba
             most,
             effective,
         )
+    elif samples and cfg.samples_per_epoch is None:  # else an epoch ends where the next begins
+        effective = fit_batch(cfg, devices, samples)
     micro = cfg.micro_batch_size if isinstance(cfg.micro_batch_size, int) else None
+    if micro and effective < cfg.effective_batch_size:
+        micro = min(micro, effective // devices)
     try:
         return Batching(effective=effective, devices=devices, micro_limit=micro)
     except ValueError as error:
         raise UserError(
             str(error), "effective_batch_size", "see micro_batch_size and trainer.devices"
         ) from error
+
+
+def fit_batch(cfg: DictConfig, devices: int, samples: int) -> int:
+    """The batch for a small data set, said if it is not the given one, or if that one wastes many samples."""
+    given = cfg.effective_batch_size
+    fitted = batch_for(samples, given, devices)
+    if fitted == given:
+        return given
+    lost = samples % given if samples >= given else samples
+    text = f"effective_batch_size: {given} leaves out {lost} of {samples} samples each epoch"
+    if any(word.startswith("effective_batch_size=") for word in HydraConfig.get().overrides.task):
+        log.warning("%s; %d would leave out %d", text, fitted, samples % fitted)
+        return given
+    log.warning("%s; trains with %d", text, fitted)
+    return fitted
 
 
 def refuse_ranks_in_a_sweep(world: int) -> None:

@@ -75,7 +75,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
     device = trainer.strategy.root_device
     limit_memory(device, cfg.hardware.memory_fraction)
     log.info("hardware     %s", describe(cfg.hardware, device, cfg.trainer.precision))
-    batching = build_batching(cfg, trainer.world_size, most)
+    batching = build_batching(cfg, trainer.world_size, most, len(data.train) if most is None else None)
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
         peak=cfg.optimizer.lr,
@@ -113,6 +113,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         probe=task.rails.probe_memory,
         files=files_kept(trainer.callbacks, schedule, cfg.monitor.mode),
         compares_samples=task.compares_samples,
+        remarks=getattr(data, "remarks", []),
     )
     arguments = {"ckpt_path": start.checkpoint, "weights_only": True}
     fit = partial(trainer.fit, task, train_loader, val_loader, **arguments)

@@ -50,7 +50,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         backups.start(start.began)
     trainer = build_trainer(cfg, folder)
     refuse_ranks_in_a_sweep(trainer.world_size)
-    batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None))
+    batching = build_batching(cfg, trainer.world_size, getattr(data, "largest_batch", None), len(data.train))
     train_loader, val_loader = build_loaders(cfg, data, batching, trainer)
     schedule = build(cfg.schedule, "schedule")(
         peak=cfg.optimizer.lr,
@@ -85,6 +85,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
         probe=task.rails.probe_memory,
         files=files_kept(trainer.callbacks, schedule, cfg.monitor.mode),
+        remarks=getattr(data, "remarks", []),
     )
     fit = partial(trainer.fit, task, train_loader, val_loader)
     return Assembly(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+WASTE = 0.1  # share of the samples that may be left out, as the incomplete last batch
+
 
 class MicroBatch(NamedTuple):
     """Samples from `start` up to `stop` of a batch, and the share of the batch that they are."""
@@ -13,6 +15,18 @@ class MicroBatch(NamedTuple):
     start: int
     stop: int
     weight: float
+
+
+def batch_for(samples: int, wanted: int, devices: int = 1) -> int:
+    """`wanted`, or a smaller batch where that would leave out more than a tenth of a small data set each epoch.
+
+    >>> batch_for(120, 64), batch_for(48, 64), batch_for(1437, 64)
+    (60, 48, 64)
+    """
+    if samples < devices or (samples >= wanted and samples % wanted <= WASTE * samples):
+        return wanted
+    even = samples // _ceil(samples, wanted)
+    return max(devices, even - even % devices)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a run is going to do, said before its first step and kept in summary.json."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,17 +58,19 @@ def inspect(
     files: int,
     probe: bool,
     compares_samples: bool = False,
+    remarks: Sequence[str] = (),
 ) -> Preflight:
     """Measure the plan: a checkpoint holds weights and `moments` of each; `files` are kept at once.
 
     `parameters`: size of each and whether it is trained. `probe`: the micro batch is still to be found.
-    `compares_samples`: the loss depends on what else is in the micro batch.
+    `compares_samples`: the loss depends on what else is in the micro batch. `remarks` are what the data have to say.
     """
     count, trainable = sum(n for n, _ in parameters), sum(n for n, trained in parameters if trained)
     checkpoint = 4 * (count + trainable * moments)
     free = shutil.disk_usage(folder).free
     needed = checkpoint * files
-    warnings = [text] if (text := schedule.mid_cycle_warning(schedule.total_steps)) else []
+    warnings = [*remarks]
+    warnings += [text] if (text := schedule.mid_cycle_warning(schedule.total_steps)) else []
     if compares_samples and batching.micro < batching.effective:
         warnings.append(
             f"the loss compares samples only within micro batches of {batching.micro}, not all {batching.effective}: "

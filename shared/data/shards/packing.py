@@ -128,6 +128,9 @@ def finish(samples: Sequence[Sample], out: Path, recipe: Recipe, max_corrupt: in
         **asdict(recipe),
         "fingerprint": parts[0]["fingerprint"],
         "left_out": left_out,
+        "odd": [
+            each for part in parts for each in part.get("odd", [])
+        ],  # lists of an earlier version have none
         "labels": label_list(samples),
         "shards": [part["shard"] for part in parts],
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from shared.data.decoding import readable_kind, remarks
 from shared.data.images import shrink_file
 from shared.data.shards.stores import sha256
 from shared.errors import ImageError
@@ -46,6 +47,8 @@ class Recipe:
         """The file as it is stored."""
         if not data:
             raise ImageError(f"{name}: empty file")
+        if self.kind == "image":
+            readable_kind(data, name)
         if self.short_side or self.quality:
             return shrink_file(data, name, self.short_side, self.quality)
         return data
@@ -65,17 +68,20 @@ class Job(NamedTuple):
 def pack_shard(job: Job) -> None:
     """Write the shard beside its place, read it back, rename it; then list its samples: the list makes it whole.
 
-    Rows of the list: number, offset, size, CRC-32, label. Files that cannot be read are left out and listed, too.
+    Rows of the list: number, offset, size, CRC-32, label. Files that cannot be read are left out and listed, too. So is
+    what is odd about those that could, where they are decoded to be shrunk.
     """
-    part, left_out = job.path.with_suffix(".tar.part"), []
+    part, left_out, odd = job.path.with_suffix(".tar.part"), [], []
     members: dict[str, list[int]] = {}
     with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
         for number, sample in job.rows:
             try:
-                data = job.recipe.apply(job.read(sample.source), sample.name)
+                with remarks() as said:
+                    data = job.recipe.apply(job.read(sample.source), sample.name)
             except (ImageError, OSError) as error:
                 left_out.append([sample.name, str(error)])
                 continue
+            odd += said
             key, label = f"{number:08d}", job.labels[sample.label]
             name = f"{key}.{extension(data, sample.name)}"
             members[name] = [number, tar.offset + tarfile.BLOCKSIZE, len(data), zlib.crc32(data), label]
@@ -95,6 +101,7 @@ def pack_shard(job: Job) -> None:
         "shard": facts,
         "rows": [*members.values()],
         "left_out": left_out,
+        "odd": odd,
     }
     part.write_text(json.dumps(content))
     part.replace(job.path.with_suffix(".json"))

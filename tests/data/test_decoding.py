@@ -1,0 +1,272 @@
+"""Every kind of file: read as Pillow reads it, or named for what it is; no decoder sees another kind."""
+
+import io
+import random
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.data.decoding import decode, remarks
+from shared.errors import ImageError
+
+FILES = Path(__file__).parent / "files"
+READ_CASES = {
+    "photo.jfif": [],
+    "photo.gif": [],
+    "photo.avif": [],
+    "photo.webp": [],
+    "photo.tga": [],
+    "photo_lzma.tif": [],
+    "animated.gif": ["more than one frame"],
+    "animated.webp": ["more than one frame"],
+    "twelve_bits_in_sixteen.tif": ["12 bits"],
+}
+
+
+def read(data, name="x"):
+    """Pixels and remarks."""
+    with remarks() as said:
+        pixels = decode(data, name)
+    assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
+    return pixels, said
+
+
+@pytest.fixture
+def small(photo):
+    return photo[:72, :96]
+
+
+def difference(first, second):
+    return np.abs(first.astype(int) - second.astype(int)).mean()
+
+
+@pytest.mark.parametrize("name", READ_CASES)
+def test_one_picture_in_every_format_looks_the_same(name):
+    reference = decode((FILES / "photo.jfif").read_bytes(), "photo.jfif")
+    pixels, said = read((FILES / name).read_bytes(), name)
+    like = pixels if pixels.shape == reference.shape else None
+    assert like is not None and (name.startswith("twelve") or difference(like, reference) < 12)
+    assert len(said) == len(READ_CASES[name]) and all(name in text for text in said)
+    assert all(wanted in text for wanted, text in zip(READ_CASES[name], said, strict=True))
+
+
+@pytest.mark.parametrize("name", ["cut.jp2", "jpeg2000_named.jpg", "photo.jp2"])
+def test_jpeg_2000_reaches_no_decoder(name):
+    with pytest.raises(ImageError, match=rf"{name}: is JPEG 2000; convert it"):
+        decode((FILES / name).read_bytes(), name)
+
+
+def test_rotten_jpegs_are_read_and_named():
+    pixels, said = read((FILES / "rotten.jpg").read_bytes(), "rotten.jpg")
+    assert pixels.shape == (300, 400, 3) and len(said) == 1
+    assert said[0].startswith("rotten.jpg: rotten, read as far as it goes (Corrupt JPEG data")
+
+
+KINDS = ("PNG", "TIFF", "WEBP", "GIF", "BMP", "TGA", "PPM", "AVIF", "JPEG", "MPO")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16")
+
+
+def can_write(mode, kind):
+    try:
+        Image.new("RGB", (8, 8)).convert(mode).save(io.BytesIO(), kind)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("mode, kind", [(m, k) for m in MODES for k in KINDS if can_write(m, k)])
+def test_every_mode_of_every_format_is_read_as_pillow_reads_it(small, mode, kind):
+    image, buffer = Image.fromarray(small).convert(mode), io.BytesIO()
+    image.save(buffer, kind)
+    pixels, said = read(buffer.getvalue(), f"x.{kind.lower()}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reference = Image.open(io.BytesIO(buffer.getvalue()))
+        deep = reference.mode[0] in "IF"
+        expected = image.convert("L").convert("RGB") if deep else reference.convert("RGB")
+    assert difference(pixels, np.asarray(expected)) < 3
+    assert said == [] or deep
+
+
+def tiff(image, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "TIFF", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("coding", ["tiff_lzw", "tiff_deflate", "packbits", "tiff_lzma", "zstd", "jpeg"])
+def test_tiffs_of_every_compression_are_read(small, coding):
+    assert difference(read(tiff(small, compression=coding))[0], small) < 4
+
+
+def test_of_several_pages_the_first_is_read_and_that_is_said(small):
+    first, second = Image.fromarray(small), Image.fromarray(255 - small)
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=[second])
+    pixels, said = read(buffer.getvalue(), "pages.tif")
+    assert difference(pixels, small) == 0 and "pages.tif: has more than one frame or page" in said[0]
+
+
+@pytest.mark.parametrize("ending", [".png", ".tiff"])
+@pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("colours", [1, 3, 4])
+def test_few_bits_in_a_deep_file_do_not_become_black(small, ending, depth, colours):
+    grey = small[:, :, :1].astype(np.uint16)
+    deep = np.repeat(np.rint(grey / 255 * (2**depth - 1)).astype(np.uint16), colours, axis=2)
+    pixels, said = read(cv2.imencode(ending, deep)[1].tobytes())
+    assert np.abs(pixels.astype(int) - np.repeat(grey, 3, axis=2)).max() <= 1
+    assert bool(said) == (depth < 16)
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1, 257])
+def test_floats_in_the_usual_ranges_are_read(small, scale):
+    pixels, _ = read(tiff((small[:, :, 0].astype(float) * scale).astype(np.float32)))
+    assert np.abs(pixels[:, :, 0].astype(int) - small[:, :, 0]).max() <= 1
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -3.0, 1e9])
+def test_floats_that_are_no_brightness_are_refused_with_their_range(small, odd):
+    samples = small[:, :, 0].astype(np.float32)
+    samples[5, 5] = odd
+    with pytest.raises(ImageError, match=r"x\.tif: holds numbers from .* no brightness"):
+        decode(tiff(samples), "x.tif")
+
+
+def test_ycck_and_adobe_cmyk_are_not_inverted(small):
+    buffer = io.BytesIO()
+    Image.fromarray(small).convert("CMYK").save(buffer, "JPEG", quality=95)
+    pixels, said = read(buffer.getvalue())
+    assert difference(pixels, small) < 12 and said == []
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_orientation_and_transparency_are_left_alone(small, kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    mode = "RGB" if kind == "JPEG" else "RGBA"
+    image = Image.fromarray(small).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(128)
+    buffer = io.BytesIO()
+    image.save(buffer, kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    assert difference(read(buffer.getvalue())[0], small) < 4
+
+
+def png_claiming(width, height):
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def bmp_claiming(width, height):
+    head = struct.pack("<2sIHHI", b"BM", 1000, 0, 0, 54)
+    return head + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(100)
+
+
+def gif_claiming(width, height):
+    return b"GIF89a" + struct.pack("<HH", width, height) + bytes(3) + b"," + bytes(20)
+
+
+NAMED = {
+    "zero bytes": (b"", "empty file"),
+    "zeros": (bytes(5000), "nothing but zero bytes"),
+    "html": (b"\n\n<!DOCTYPE html><html><body>404</body></html>", "a web page"),
+    "html with a mark": (b"\xef\xbb\xbf<html>", "a web page"),
+    "error in xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
+    "svg": (b"<?xml version='1.0'?><svg xmlns='x'/>", "SVG"),
+    "text": (b"Not Found\n", "text, not an image"),
+    "json": (b'{"error": "quota exceeded"}', "text, not an image"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "pdf": (b"%PDF-1.7\n", "PDF"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
+    "zip": (b"PK\x03\x04" + bytes(100), "a ZIP archive; unpack it"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(100), "a gzip archive"),
+    "tar": (bytes(257) + b"ustar\x0000" + bytes(300), "a tar archive"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC; convert it: heif-convert"),
+    "heif": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC; convert it"),
+    "movie": (b"\0\0\0\x18ftypisom\0\0\0\0isomavc1", "a video"),
+    "quicktime": (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "a video"),
+    "avi": (b"RIFF\x10\0\0\0AVI LIST", "an AVI video"),
+    "wav": (b"RIFF\x10\0\0\0WAVEfmt ", "sound"),
+    "matroska": (b"\x1a\x45\xdf\xa3" + bytes(40), "a Matroska video"),
+    "jpeg 2000": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50), "JPEG 2000; convert it"),
+    "jpeg 2000 codestream": (b"\xff\x4f\xff\x51" + bytes(50), "JPEG 2000"),
+    "jpeg xl": (b"\xff\x0a" + bytes(50), "JPEG XL"),
+    "jpeg xl box": (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(50), "JPEG XL"),
+    "photoshop": (b"8BPS\0\1" + bytes(50), "a Photoshop document"),
+    "canon raw": (b"II*\0\x10\0\0\0CR\2\0" + bytes(50), "a camera's raw file"),
+    "canon raw 3": (b"\0\0\0\x18ftypcrx \0\0\0\1", "a camera's raw file"),
+    "cursor": (b"\0\0\2\0\1\0" + bytes(50), "a cursor"),
+    "dds": (b"DDS " + bytes(100), "DDS"),
+    "exr": (b"v/1\x01" + bytes(100), "OpenEXR"),
+    "hdr": (b"#?RADIANCE\n", "Radiance HDR"),
+    "numpy": (b"\x93NUMPY\1\0", "a NumPy array"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5"),
+    "apple double": (b"\0\5\x16\7\0\2\0\0Mac OS X", "what macOS keeps"),
+    "noise": (random.Random(0).randbytes(3000), "neither an image"),
+    "huge png": (png_claiming(2**17, 2**17), "pixels"),
+    "huge bmp": (bmp_claiming(60_000, 60_000), "pixels"),
+    "huge gif": (gif_claiming(65_535, 65_535), "pixels"),
+    "png of no data": (png_claiming(2000, 2000), "cut short"),
+    "tiff of nothing": (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "TIFF that cannot be read"),
+    "gif of nothing": (b"GIF89a\1\0\1\0\0\0\0", "GIF"),
+    "webp of nothing": (b"RIFF\x20\0\0\0WEBPVP8 " + bytes(40), "WebP that cannot be read"),
+    "avif of nothing": (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B" + bytes(40), "AVIF that cannot be read"),
+    "bmp of nothing": (bmp_claiming(100, 100), "BMP|cut short"),
+    "icon of nothing": (b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0", "ICO that cannot be read|cut short"),
+    "pgm of letters": (b"P2\n2 2\n255\na b c d\n", "PNM that cannot be read"),
+    "pgm cut": (b"P5\n20 20\n255\nab", "cut short|PNM"),
+    "jpeg of a header": (b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0", "JPEG that cannot be read|cut short"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("case", NAMED)
+def test_what_is_no_image_is_named_for_what_it_is(case, suffix):
+    data, why = NAMED[case]
+    name = f"a/{case}{suffix}"
+    with pytest.raises(ImageError, match=why) as caught:
+        decode(data, name)
+    assert str(caught.value).startswith(f"{name}: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "AVIF", "PPM", "TGA"])
+def test_files_that_are_cut_short_are_refused(encoded, kind):
+    data = encoded(kind=kind)
+    with pytest.raises(ImageError, match=r"x\.tga: "):
+        decode(data[: len(data) // 2], "x.tga")
+
+
+FUZZ = """
+import random, sys
+from pathlib import Path
+from shared.data.decoding import decode, remarks
+from shared.errors import ImageError
+files = [path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir())]
+draw = random.Random(5)
+for turn in range(600):
+    data = bytearray(draw.choice(files))
+    for _ in range(draw.choice((1, 4, 30))):
+        data[draw.randrange(2, draw.choice((100, len(data))))] = draw.randrange(256)
+    try:
+        with remarks():
+            decode(bytes(data), "x")
+    except ImageError:
+        pass
+"""
+
+
+def test_damaged_bytes_neither_crash_the_process_nor_raise_anything_else():
+    done = subprocess.run([sys.executable, "-c", FUZZ, str(FILES)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
