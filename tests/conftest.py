@@ -1,4 +1,4 @@
-"""Runs of real projects in this process (imports are paid once) or in one of their own."""
+"""Every test works in a folder of its own and leaves the checkout clean; runs of real projects for the tests."""
 
 import csv
 import json
@@ -12,8 +12,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.house.clean import pytest_sessionfinish, pytest_sessionstart, pytest_terminal_summary
+
+__all__ = ["pytest_sessionfinish", "pytest_sessionstart", "pytest_terminal_summary"]
+
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["TRAINYARD_LEDGER"] = os.devnull  # the journal of whoever runs the tests is not theirs to fill
+os.environ["PYTHONPATH"] = str(ROOT)  # processes that a test starts find this code from any folder
 TINY = ["model.depth=18", "data.train_size=16", "data.val_size=16", "effective_batch_size=16", "logger=csv"]
 TINY += [
     "trainer.limit_train_batches=3",
@@ -37,6 +42,18 @@ class Outcome(NamedTuple):
     @property
     def summary(self) -> dict[str, Any]:
         return json.loads((self.run_dir / "summary.json").read_text())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_checkout(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Fixtures that several tests share work outside the checkout too."""
+    os.chdir(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test, or a command that it starts, writes to a relative path lies in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -79,12 +96,12 @@ def tiny(command: Callable[..., Outcome], tmp_path: Path) -> Callable[..., Outco
     return run
 
 
-def start(script: str, *arguments: str, cwd: Path = ROOT) -> subprocess.Popen:
+def start(script: str, *arguments: str) -> subprocess.Popen:
     """A real process of `projects/<script>`."""
     line = [sys.executable, str(ROOT / "projects" / script), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    return subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=environment)
+    return subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
 def rows(run_dir: Path) -> list[dict[str, str]]:

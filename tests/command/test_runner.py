@@ -105,7 +105,7 @@ def test_last_is_the_last_and_best_the_best(tiny):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_signal_saves_and_ends_the_run(number, code, tmp_path: Path):
     settings = [*TINY, f"run_dir={tmp_path / 'run'}", "trainer.max_epochs=500"]
-    process = start("imagenet_resnet/train.py", *settings, cwd=tmp_path)
+    process = start("imagenet_resnet/train.py", *settings)
     metrics = tmp_path / "run" / "metrics.csv"
     deadline = time.monotonic() + 120
     while not metrics.exists() and process.poll() is None and time.monotonic() < deadline:

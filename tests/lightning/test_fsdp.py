@@ -12,7 +12,6 @@ import torch
 
 from shared.lightning.fsdp import FSDP
 from shared.policy.batching import Batching
-from tests.conftest import ROOT
 from tests.fit.small_run import BATCH, Regression, fit, network
 
 # With Adam, a bias before BatchNorm, whose gradient is 0 but for rounding, would go its own way.
@@ -23,7 +22,7 @@ def two(folder, **settings):
     """Train on two ranks, real processes: they leave what they did on the disk."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     command = [*torchrun, "-m", "tests.lightning.test_fsdp", str(folder), repr(settings)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return saved(folder)
 

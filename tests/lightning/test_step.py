@@ -12,7 +12,6 @@ import torch
 from shared.errors import UserError
 from shared.lightning.callbacks.poison import Poison
 from shared.policy.batching import Batching
-from tests.conftest import ROOT
 from tests.fit.small_run import BATCH, STEPS, Regression, equal, events, fit, kinds, network
 
 SGD = {"optimizer": partial(torch.optim.SGD, lr=0.05)}
@@ -143,7 +142,7 @@ task = fit(sys.argv[1], task=Hungry(network()), epochs=1)
 print(task.rails.batching.micro, task.global_step)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert found.stdout.split() == ["4", "6"], found.stderr
     assert events(tmp_path)[0]["kind"] == "out_of_memory"
 

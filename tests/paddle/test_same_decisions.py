@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 def python(*arguments: str) -> str:
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
     line = [sys.executable, "-W", "ignore", *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]
 

@@ -9,7 +9,6 @@ import pytest
 
 from shared.errors import UserError
 from shared.processes import lock
-from tests.conftest import ROOT
 
 HOLD = """import os, sys, time; from pathlib import Path; from shared.processes.lock import alone
 with alone(Path(sys.argv[1])):
@@ -22,7 +21,7 @@ def another(folder):
     """Another process that trains in `folder`, killed in the end."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-c", HOLD, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         try:
             yield

@@ -194,7 +194,7 @@ def test_reading_needs_no_torch(tmp_path):
         f"import sys, pathlib; from shared.runs.checkpoints.table import checkpoint_table as t; "
         f"t(pathlib.Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_same_network_under_another_prefix_or_suffix_is_the_same(tmp_path):

@@ -38,7 +38,7 @@ def test_reading_needs_no_torch():
     code = (
         "import sys, shared.ocr.reading.predict, shared.ocr.reading.reader; sys.exit('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

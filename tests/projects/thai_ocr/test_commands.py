@@ -24,7 +24,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
     environment |= {"TRAINYARD_LEDGER": "/dev/null"}
     line = [sys.executable, "-W", "ignore", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
 
 
 def entry(name: str, *arguments: str) -> list[str]:
@@ -78,17 +78,19 @@ def test_evaluate_scores_a_checkpoint_as_the_run_did(trained):
 
 
 def test_an_exported_network_reads_files(trained, tmp_path):
-    script, best = "projects/thai_ocr/export.py", trained[0] / "checkpoints/best.ckpt"
+    script, best = str(ROOT / "projects/thai_ocr/export.py"), trained[0] / "checkpoints/best.ckpt"
     done = python(script, f"checkpoint={best}", f"out={tmp_path / 'net.onnx'}", "lines=4")
     assert done.returncode == 0, done.stderr
-    done = python("projects/thai_ocr/predict.py", f"images={SAMPLES}", f"checkpoint={tmp_path / 'net.onnx'}")
+    done = python(
+        str(ROOT / "projects/thai_ocr/predict.py"), f"images={SAMPLES}", f"checkpoint={tmp_path / 'net.onnx'}"
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1 + len(list(SAMPLES.glob("*.png")))
 
 
 @pytest.mark.slow
 def test_paddleocr_reads_the_exported_folder_as_the_network_reads(trained, tmp_path):
-    script, best = "projects/thai_ocr/export.py", trained[0] / "checkpoints/best.ckpt"
+    script, best = str(ROOT / "projects/thai_ocr/export.py"), trained[0] / "checkpoints/best.ckpt"
     done = python(script, f"checkpoint={best}", f"out={tmp_path / 'net'}", "lines=16")
     assert done.returncode == 0, done.stderr
     for engine in ("paddle_static", "onnxruntime"):
@@ -152,6 +154,6 @@ def test_an_earlier_export_may_be_replaced(tmp_path):
 )
 def test_what_a_user_did_wrong_is_one_line(script, arguments, said, tmp_path):
     extra = [f"run_dir={tmp_path / 'run'}"] if script == "train.py" else []
-    done = python(f"projects/thai_ocr/{script}", *arguments, *extra)
+    done = python(str(ROOT / f"projects/thai_ocr/{script}"), *arguments, *extra)
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1

@@ -20,7 +20,7 @@ def reference(tmp_path_factory):
     """What torch's network holds and computes, from a process of its own."""
     folder = tmp_path_factory.mktemp("torch")
     script = Path(__file__).with_name("torch_reference.py")
-    subprocess.run([sys.executable, script, folder], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    subprocess.run([sys.executable, script, folder], check=True, env={"PYTHONPATH": str(ROOT)})
     return folder, dict(np.load(folder / "outputs.npz"))
 
 
