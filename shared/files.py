@@ -6,7 +6,9 @@ import math
 import os
 import shutil
 import threading
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,35 @@ def local_folder(place: str, key: str) -> Path:
     return Path(place).expanduser()
 
 
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path` to write to; what lies there at the end becomes `path` in one step.
+
+    Readers see the old file or the new one, never a part. The content is on the disk before it gets its name, after an
+    error nothing of it is left, and processes that write the same path do not disturb each other.
+
+    >>> with replaced(Path("notes.txt")) as temporary:
+    ...     _ = temporary.write_text("whole or not at all")
+    >>> os.listdir()
+    ['notes.txt']
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def link(source: Path, target: Path) -> None:
     """Make `target` the same file as `source` in one step: a hard link, or a copy where there are none."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+    with replaced(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 def flush(folder: Path) -> None:
@@ -82,12 +104,8 @@ class Growing:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text` in one step; readers see the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

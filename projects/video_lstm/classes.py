@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from shared.files import write_atomically
+from shared.files import replaced, write_atomically
 
 COLUMNS = ("class", "clips", "precision", "recall", "f1", "most_often_taken_for", "times")
 
@@ -15,9 +15,8 @@ def write_report(folder: Path, matrix: np.ndarray, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["\t".join(row) + "\n" for row in (COLUMNS, *rows(matrix, names))]
     write_atomically(folder / "classes.tsv", "".join(lines))
-    picture, temporary = folder / "confusion.png", folder / ".confusion.tmp.png"
-    draw(matrix, names).savefig(temporary)
-    temporary.replace(picture)
+    with replaced(folder / "confusion.png") as temporary:
+        draw(matrix, names).savefig(temporary, format="png")
 
 
 def rows(matrix: np.ndarray, names: list[str]) -> list[tuple[str, ...]]:

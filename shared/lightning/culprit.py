@@ -1,6 +1,5 @@
 """The batch that made a step non-finite: which samples, which layer first, and a file from which to replay it."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from shared.files import replaced
 from shared.lightning.finite import non_finite
 from shared.lightning.fsdp import local
 from shared.lightning.step import Batch, Gradients, batch_size, cut
@@ -59,12 +59,8 @@ def save(culprit: Culprit, state: dict[str, Tensor], path: Path, max_bytes: floa
     path.parent.mkdir(exist_ok=True)
     if state and sum(tensor.nbytes for tensor in state.values()) <= max_bytes:
         culprit = {**culprit, "state": {name: tensor.cpu() for name, tensor in state.items()}}
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
+    with replaced(path) as temporary:
         torch.save(culprit, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def guilty(batch: Batch) -> list[int]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.ensemble import RandomForestRegressor
 
+from shared.files import replaced
 from shared.runs.pages.picture import BLUE, GREEN, GRID, INK, MUTED, STYLE
 
 MOST = 6  # settings shown: the most important ones
@@ -38,9 +39,8 @@ def write_picture(folder: Path, rows: list[dict[str, Any]]) -> Path | None:
         for panel, name in zip(panels, order, strict=True):
             draw_slice(panel, name, settings[name], best, shares.get(name))
         panels[0].set_ylabel(rows[0]["monitor"])
-        partial = target.with_name(".sweep.png.tmp")
-        figure.savefig(partial, format="png", dpi=110)
-    partial.replace(target)
+        with replaced(target) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
     return target
 
 

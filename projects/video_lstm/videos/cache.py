@@ -4,7 +4,6 @@ import logging
 import os
 import struct
 import zlib
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from projects.video_lstm.videos.decode import read_clip
 from shared.errors import ImageError
+from shared.files import replaced
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +69,10 @@ class ClipCache:
 
     def _store(self, entry: Path, version: tuple[int, int], clip: np.ndarray) -> None:
         pixels = np.ascontiguousarray(clip).tobytes()
-        temporary = entry.with_name(f".{entry.name}.{os.getpid()}")
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(HEADER.pack(*version, zlib.crc32(pixels)) + pixels)
-            temporary.replace(entry)
+            with replaced(entry) as temporary:
+                temporary.write_bytes(HEADER.pack(*version, zlib.crc32(pixels)) + pixels)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             self.capacity = 0  # it will not get better
             log.warning("clip cache %s: %s; videos are decoded each time", self.folder, error.strerror)

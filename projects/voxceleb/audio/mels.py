@@ -11,6 +11,7 @@ from numpy.random import Generator
 from projects.voxceleb.audio.features import front_end, log_mel
 from projects.voxceleb.audio.waves import read_wave
 from shared.errors import UserError
+from shared.files import replaced
 
 
 class MelCache:
@@ -49,6 +50,6 @@ class MelCache:
     @torch.no_grad()
     def write(self, place: Path, wave: np.ndarray) -> None:
         place.parent.mkdir(exist_ok=True)
-        temporary = place.with_name(f".{place.stem}.{os.getpid()}.tmp.npy")
-        np.save(temporary, log_mel(self.torchfb, torch.from_numpy(wave)[None])[0].T.half().numpy())
-        temporary.replace(place)
+        mels = log_mel(self.torchfb, torch.from_numpy(wave)[None])[0].T.half().numpy()
+        with replaced(place) as temporary, temporary.open("wb") as file:
+            np.save(file, mels)

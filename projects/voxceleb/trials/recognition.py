@@ -1,6 +1,5 @@
 """Verification of recordings: what predict.py does, as functions."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from shared.checkpoints.config import configure
 from shared.checkpoints.file import KEY
 from shared.config.root import ROOT
 from shared.errors import UserError
+from shared.files import replaced
 from shared.lightning.scoring import load
 
 OWN = ("checkpoint", "out", "speakers", "threshold")
@@ -128,13 +128,11 @@ def write_embeddings(found: dict[str, Tensor], out: str | None) -> dict[str, Any
         return {"embeddings": {path: row.tolist() for path, row in found.items()}}
     path = Path(out).expanduser()
     rows = {"paths": np.array(list(found)), "embeddings": torch.stack(list(found.values())).numpy()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.npz")
-    np.savez(temporary, **rows)
-    temporary.replace(path)
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **rows)
     return {"embeddings": str(path), "recordings": len(found)}
 
 
 def save(path: Path, array: np.ndarray) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp.npy")
-    np.save(temporary, array)
-    temporary.replace(path)
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)

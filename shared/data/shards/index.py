@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from shared.errors import UserError
+from shared.files import replaced
 
 INDEX, ABOUT = "index.npz", "shards.json"
 MEND = "fetch or pack it again (scripts/shard.py)"
@@ -58,9 +59,8 @@ def write(folder: Path, index: Index, about: dict[str, Any]) -> dict[str, Any]:
         (INDEX, buffer.getvalue()),
         (ABOUT, json.dumps(about, ensure_ascii=False).encode()),
     ):
-        temporary = folder / f".{name}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        with replaced(folder / name) as temporary:
+            temporary.write_bytes(content)
     return about
 
 

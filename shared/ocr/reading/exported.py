@@ -11,6 +11,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from shared.errors import UserError
+from shared.files import replaced
 from shared.ocr.lines.batch import frames
 from shared.ocr.reading.reader import Reader
 from shared.ocr.script.charset import Charset
@@ -91,10 +92,9 @@ def gate(
 
 def write(model: bytes, path: Path) -> None:
     """Write the file in one step."""
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(model)
-        temporary.replace(path)
+        with replaced(path) as temporary:
+            temporary.write_bytes(model)
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", str(path), "choose another file") from error

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from shared.data.folder import image_files
 from shared.errors import ImageError, UserError
+from shared.files import replaced
 from shared.ocr.lines.image import read_line
 from shared.ocr.reading.reader import Reader, Reading
 
@@ -59,10 +60,8 @@ def predict(reader: Reader, images: str, out: str) -> None:
     if out == "-":
         write_table(rows, sys.stdout)
         return
-    temporary = Path(f"{out}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with replaced(Path(out)) as temporary, temporary.open("w", encoding="utf-8") as file:
             write_table(rows, file)
-        temporary.replace(out)
     except OSError as error:
         raise UserError(f"cannot write: {error.strerror}", str(out), "choose another file") from error

@@ -8,6 +8,7 @@ import numpy as np
 
 from shared.checkpoints.file import broken, candidates, read
 from shared.errors import StoppedNonFinite
+from shared.files import replaced
 from shared.paddle.state import non_finite, set_optimizer_state
 from shared.paddle.step import Batch, Gradients
 from shared.paddle.task import Task
@@ -93,11 +94,10 @@ class NonFinite:
         if full or sum(array.nbytes for array in arrays.values()) > self.culprit_bytes:
             return []
         path = folder / f"step_{step}.npz"
-        temporary = folder / f".step_{step}.npz"
         with spared(str(path)):
             folder.mkdir(exist_ok=True)
-            np.savez(temporary, **arrays)
-            temporary.replace(path)
+            with replaced(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, **arrays)
             return [f"kept as nonfinite/{path.name}"]
         return []
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from shared.errors import UserError
+from shared.files import replaced
 from shared.runs.forecast.result import Forecast
 from shared.runs.forecast.words import show
 from shared.runs.pages.picture import BLUE, GREEN, INK, MUTED, RED, STYLE
@@ -29,9 +30,8 @@ def save(made: Forecast, target: Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 6.4), facecolor="white")
         draw(figure, made)
-        partial = target.with_name(f".{target.name}.tmp")
-        figure.savefig(partial, format=kind, dpi=110)
-    partial.replace(target)
+        with replaced(target) as temporary:
+            figure.savefig(temporary, format=kind, dpi=110)
 
 
 def draw(figure: Figure, made: Forecast) -> None:

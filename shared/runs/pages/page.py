@@ -4,6 +4,7 @@ import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.files import write_atomically
 from shared.runs.pages import sections
 from shared.runs.reading.runlog import RunLog
 
@@ -15,10 +16,7 @@ HERE = Path(__file__).parent
 
 def write_page(runs: list[RunLog], target: Path, forecasts: "dict[str, Forecast] | None" = None) -> Path:
     """Write the page of `runs`; `forecasts` by run name are drawn into it."""
-    made = page(runs, forecasts or {})
-    partial = target.with_name(f".{target.name}.tmp")
-    partial.write_text(made, encoding="utf-8")
-    partial.replace(target)
+    write_atomically(target, page(runs, forecasts or {}))
     return target
 
 

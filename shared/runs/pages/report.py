@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from shared.files import replaced
 from shared.runs.pages.picture import STYLE, draw
 from shared.runs.reading.folder import read_folder
 from shared.runs.reading.runlog import RunLog
@@ -27,9 +28,8 @@ def write_report(run_dir: Path | str) -> Path:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 9.6), facecolor="white")
         draw(figure, run)
-        partial = target.with_name(".report.png.tmp")
-        figure.savefig(partial, format="png", dpi=110)
-    partial.replace(target)
+        with replaced(target) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
     return target
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.errors import UserError
+from shared.files import write_atomically
 from shared.runs.forecast.model.law import NAMES, SIZE
 
 SHIPPED = Path(__file__).parents[2] / "library" / "library.json"
@@ -63,9 +64,7 @@ def save_library(path: Path, runs: list[LibraryRun]) -> None:
     entries = [
         vars(run) | {"median": run.median.round(4).tolist(), "sd": run.sd.round(4).tolist()} for run in runs
     ]
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_text(json.dumps({"parameters": NAMES, "runs": entries}, indent=1) + "\n")
-    partial.replace(path)
+    write_atomically(path, json.dumps({"parameters": NAMES, "runs": entries}, indent=1) + "\n")
 
 
 class Prior:
