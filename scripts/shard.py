@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from shared.data.shards.writer import read_file
 from shared.runs.cli import main
 
 DESCRIPTION = """
-KIND is image (<split>/<class>/*.jpg and ImageNet's other layouts), audio (<split>/<speaker>/**.wav) or
+KIND is image (<split>/<class>/*.jpg and ImageNet's other layouts), audio (<split>/<speaker>/**.wav or .flac) or
 ocr (label files and LMDBs as data=khmer_ocr_folder reads them). Each split becomes OUT/<split> with
 shard-000000.tar ... in WebDataset's layout, index.npz and shards.json. Run it again after a stop: it goes on.
 
@@ -43,8 +44,17 @@ def image_splits(root: Path) -> tuple[dict, Callable[[str], bytes]]:
 
 def audio_splits(root: Path) -> tuple[dict, Callable[[str], bytes]]:
     from projects.voxceleb.data import scan
+    from shared.data.folder import class_folders, in_words
 
-    return {folder.name: scan(folder) for folder in sorted(root.iterdir()) if folder.is_dir()}, read_file
+    rows = {}
+    for name in class_folders(root):
+        left_out: Counter[str] = Counter()
+        rows[name] = scan(root / name, left_out)
+        if left_out:
+            print(f"note: left out of {name}/: {in_words(left_out)}")
+    for name in [name for name, found in rows.items() if not found]:
+        print(f"note: no speakers in {name}/, which is left out")
+    return {name: found for name, found in rows.items() if found}, read_file
 
 
 def ocr_splits(root: Path) -> tuple[dict, Callable[[str], bytes]]:
@@ -69,6 +79,8 @@ def pack(args: argparse.Namespace) -> int:
         raise UserError("no such folder", str(args.root), "give the folder of the data set")
     recipe = Recipe(args.kind, args.short_side, args.quality, args.per_shard)
     splits, read = SPLITS[args.kind](args.root)
+    if not splits:
+        raise UserError("no data of this kind", str(args.root), "see --help for the layouts")
     for split, rows in splits.items():
         samples = [Sample(path, os.path.relpath(path, args.root), label) for path, label in rows]
         if args.plan:
@@ -152,8 +164,8 @@ def parser() -> argparse.ArgumentParser:
     one.formatter_class = argparse.RawDescriptionHelpFormatter
     one.set_defaults(work=pack)
     one.add_argument("kind", choices=sorted(SPLITS))
-    one.add_argument("root", type=Path, help="the data set")
-    one.add_argument("out", type=Path, help="where the shards go")
+    one.add_argument("root", type=local, help="the data set")
+    one.add_argument("out", type=local, help="where the shards go")
     one.add_argument(
         "--short-side", type=positive, metavar="PIXELS", help="shrink images, such as to 256, 400, 500"
     )
@@ -171,8 +183,14 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--plan", action="store_true", help=f"only say what it takes, from {TRIED} files")
     two = commands.add_parser("verify", help="compare every checksum")
     two.set_defaults(work=verify)
-    two.add_argument("out", type=Path, help="a packed split, or the folder of several")
+    two.add_argument("out", type=local, help="a packed split, or the folder of several")
     return made
+
+
+def local(text: str) -> Path:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text} is a URL: pack on this machine, then copy")
+    return Path(text).expanduser()
 
 
 def positive(text: str) -> int:

@@ -17,12 +17,17 @@ from shared.errors import UserError
 log = logging.getLogger(__name__)
 
 
-def local_folder(place: str, key: str) -> Path:
-    """The folder that a setting names; UserError for a URL, which `Path` would turn into a folder called `s3:`."""
+def refuse_url(place: str, key: str) -> None:
+    """UserError for a URL, which `Path` would turn into a folder called `s3:`."""
     if "://" in place:
-        raise UserError(f"{place} is a URL", key, "give a folder of this machine: copy or mount it first")
+        raise UserError(f"{place} is a URL", key, "give a path on this machine: copy or mount it first")
+
+
+def local_path(place: str, key: str) -> Path:
+    """The path that a setting names; UserError if it is a URL, or empty."""
+    refuse_url(place, key)
     if not place.strip():
-        raise UserError("no folder is named", key, f"give {key}=FOLDER")
+        raise UserError("no path is given", key, f"give {key}=PATH")
     return Path(place).expanduser()
 
 

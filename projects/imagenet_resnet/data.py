@@ -12,7 +12,7 @@ from shared.data.image_dataset import Files, ImageDataset
 from shared.data.shards.reader import Shards, are_shards
 from shared.data.views import CenterView, TrainView
 from shared.errors import UserError
-from shared.files import local_folder
+from shared.files import local_path, refuse_url
 
 
 class ImageFolderData:
@@ -63,7 +63,7 @@ class ImageFolderData:
         if are_shards(f"{self.root}/train"):
             train, val = self.open_shards()
         else:
-            train, val, self.remarks = scan_folders(local_folder(self.root, "data.root"), self.seed)
+            train, val, self.remarks = scan_folders(local_path(self.root, "data.root"), self.seed)
         odd = sorted(set(train.classes) ^ set(val.classes))
         if odd:
             what = f"train/ and val/ differ in {len(odd)} classes, such as {odd[0]}"
@@ -71,6 +71,8 @@ class ImageFolderData:
         return train, val
 
     def open_shards(self) -> tuple[Shards, Shards]:
+        if self.cache:
+            refuse_url(str(self.cache), "data.cache")
         train, val = (Shards(f"{self.root}/{name}", self.cache, self.cache_gb) for name in ("train", "val"))
         return train, val
 

@@ -1,6 +1,7 @@
 """VoxCeleb's layout, <folder>/<speaker>/<video>/<file>.wav and a trial list, or the embedded synthetic speech."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +12,20 @@ import torch
 from torch import Tensor
 
 from projects.voxceleb.audio.mels import MelCache
-from projects.voxceleb.audio.waves import read_wave
+from projects.voxceleb.audio.waves import is_sound, read_wave
+from projects.voxceleb.trials.lists import plain_name, read_rows
 from projects.voxceleb.trials.trials import Trials, owners, read_trials, subset
 from projects.voxceleb.utterances import Augment, SpeakerTuples, TrialUtterances
 from shared.data.draws import keyed_generator
+from shared.data.folder import class_folders, find_files, in_words
+from shared.data.generated import check_root, make_embedded
 from shared.data.shards.reader import are_shards, packed_name, sample_paths
 from shared.errors import UserError
+from shared.files import local_path, refuse_url
 
 log = logging.getLogger(__name__)
+
+OPTION = "data=voxceleb"  # for speech of one's own
 
 
 class SpeakerData:
@@ -26,7 +33,8 @@ class SpeakerData:
 
     Speakers who are in the trials are never trained on, so both folders may be the same. `train_list` holds lines
     `speaker path` in place of a scan; `speakers` trains on a seeded choice of as many; `max_test_pairs` is a seeded,
-    balanced choice of trials. The rest is that of SpeakerTuples. `generate` writes an embedded set into the root.
+    balanced choice of trials. The rest is that of SpeakerTuples. `generate` writes an embedded set, only in `embedded`.
+    `remarks` are what a person should know about the files before training.
     """
 
     def __init__(
@@ -46,16 +54,23 @@ class SpeakerData:
         max_corrupt: int = 10,
         seed: int = 0,
         generate: Callable[[Path], None] | None = None,
+        embedded: str | None = None,
     ) -> None:
-        if mel_cache and are_shards(str(Path(root).expanduser() / train)):
+        if augment and mel_cache:
+            raise UserError("cached features cannot be augmented", "data.mel_cache", "set data.augment=null")
+        named = {"data.train": train, "data.val": val, "data.trials": trials, "data.train_list": train_list}
+        for key, place in named.items():
+            refuse_url(str(place), key)
+        self.given, self.embedded, self.remarks = str(root), embedded, []
+        if generate is not None:
+            check_root(self.given, embedded, OPTION)
+        self.root = local_path(self.given, "data.root")
+        self.train_folder, self.val_folder = self.root / train, self.root / val
+        self.trial_list, self.train_list = self.root / trials, train_list
+        if mel_cache and are_shards(str(self.train_folder)):
             raise UserError(
                 "features of shards are not cached", "data.mel_cache", "leave it out, or give files"
             )
-        if augment and mel_cache:
-            raise UserError("cached features cannot be augmented", "data.mel_cache", "set data.augment=null")
-        self.root = Path(root).expanduser()
-        self.train_folder, self.val_folder = self.root / train, self.root / val
-        self.trial_list, self.train_list = self.root / trials, train_list
         self.speakers, self.max_test_pairs, self.seed = speakers, max_test_pairs, seed
         self.n_per_speaker, self.generate = n_per_speaker, generate
         self.crops: dict[str, Any] = {
@@ -71,7 +86,7 @@ class SpeakerData:
     def prepare(self) -> None:
         """Write the embedded data set where it is missing, and check the trials: scoring them needs no `train`."""
         if self.generate is not None:
-            self.generate(self.root)
+            make_embedded(self.given, self.embedded, self.generate, OPTION)
         _ = self.val
 
     @cached_property
@@ -81,15 +96,16 @@ class SpeakerData:
     @cached_property
     def files(self) -> tuple[list[str], list[str]]:
         """Paths and speakers of all training utterances."""
-        found = self.listed() if self.train_list else scan(self.train_folder)
+        left_out: Counter[str] = Counter()
+        found = self.listed() if self.train_list else scan(self.train_folder, left_out)
+        self.remarks = [f"left out of {self.train_folder}: {in_words(left_out)}"] * bool(left_out)
         held_out = self.in_trials(found)
         names = np.array(sorted({speaker for _, speaker in found} - held_out))
         if not len(names):
-            raise UserError(
-                "no speakers to train on" + f": all {len(held_out)} are in the trials" * bool(held_out),
-                "data.train",
-                f"put folders <speaker>/<video>/*.wav into {self.train_folder}",
-            )
+            why = f": all {len(held_out)} are in the trials" if held_out else ""
+            why += f"; left out: {in_words(left_out)}" * bool(left_out)
+            mend = f"put folders <speaker>/<video>/*.wav (or .flac, 16 kHz) into {self.train_folder}"
+            raise UserError(f"no speakers to train on{why}", "data.train", mend)
         if self.speakers is not None:
             if self.speakers > len(names):
                 raise UserError(f"only {len(names)} speakers", "data.speakers", f"choose 2 to {len(names)}")
@@ -109,18 +125,13 @@ class SpeakerData:
 
     def listed(self) -> list[tuple[str, str]]:
         """Paths and speakers of a file with lines `speaker path`, as clovaai's train_list.txt."""
-        path = self.root / str(self.train_list)
-        try:
-            rows = [
-                line.split(maxsplit=1)
-                for line in path.read_text(encoding="utf-8").splitlines()
-                if line.strip()
-            ]
-            return sorted((str(self.train_folder / file), speaker) for speaker, file in rows)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"cannot read {path}: {error}", "data.train_list", "give lines `speaker path`"
-            ) from error
+        path, mend = self.root / str(self.train_list), "give lines `speaker path`"
+        rows = [
+            (number, *line.split(maxsplit=1)) for number, line in read_rows(path, "data.train_list", mend)
+        ]
+        if odd := next((row for row in rows if len(row) != 3), None):
+            raise UserError(f"line {odd[0]} of {path} is one word", "data.train_list", mend)
+        return sorted((str(self.train_folder / plain_name(file)), speaker) for _, speaker, file in rows)
 
     @cached_property
     def train(self) -> SpeakerTuples:
@@ -152,12 +163,20 @@ class SpeakerData:
         return {}
 
 
-def scan(folder: Path) -> list[tuple[str, str]]:
-    """All WAV files of <folder>/<speaker>/**, sorted, with their speakers; or those that scripts/shard.py packed."""
+def scan(folder: Path, left_out: Counter[str] | None = None) -> list[tuple[str, str]]:
+    """All WAV and FLAC files of <folder>/<speaker>/**, sorted, with their speakers; or those in shards.
+
+    Other files are counted in `left_out`, by suffix.
+    """
     if are_shards(str(folder)):
         return sample_paths(folder)
     if not folder.is_dir():
         raise UserError(
             f"no folder {folder}", "data.root / data.train", "give the folder that holds the speakers"
         )
-    return sorted((str(path), path.relative_to(folder).parts[0]) for path in folder.glob("*/**/*.wav"))
+    left_out = Counter() if left_out is None else left_out
+    found = []
+    for speaker in class_folders(folder, left_out):
+        files = find_files(folder / speaker, is_sound, left_out, home=folder)
+        found += [(path, speaker) for path in files]
+    return sorted(found)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from projects.voxceleb.trials.protocol import Protocol, as_norm, score_pairs
 from projects.voxceleb.trials.trials import Trials, draw_trials
 from projects.voxceleb.weights import embedder_state
 from shared.errors import UserError
-from shared.files import write_atomically
+from shared.files import local_path, write_atomically
 from shared.lightning.task import Batch, Task
 from shared.record.outlets import spared
 
@@ -141,7 +140,7 @@ class SpeakerVerification(Task):
 
     def write_scores(self, trials: Trials, scores: Tensor) -> None:
         """Lines `score target a b`: to `eval.scores`, or beside a training run's metrics."""
-        place = Path(self.protocol.scores).expanduser() if self.protocol.scores else None
+        place = local_path(self.protocol.scores, "eval.scores") if self.protocol.scores else None
         if place is None and hasattr(self, "rails"):
             place = self.rails.folder.path / "scores.txt"
         if place is None or self.global_rank:

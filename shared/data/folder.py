@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +45,17 @@ def class_folders(folder: Path, left_out: Counter[str] | None = None) -> list[st
 def image_files(
     folder: str | Path, left_out: Counter[str] | None = None, home: str | Path | None = None
 ) -> list[str]:
-    """Images anywhere below a folder, sorted; files are not touched.
+    """Images anywhere below a folder, sorted: see find_files."""
+    return find_files(folder, is_image, left_out, home)
+
+
+def find_files(
+    folder: str | Path,
+    is_wanted: Callable[[str], bool],
+    left_out: Counter[str] | None = None,
+    home: str | Path | None = None,
+) -> list[str]:
+    """Files of wanted names anywhere below a folder, sorted; they are not touched.
 
     Links are followed, but for those to a folder in or around `home` (default: the folder itself), whose files are
     met where they lie. Other files are counted in `left_out`, by suffix.
@@ -56,7 +66,7 @@ def image_files(
     while waiting:
         for entry in visible(waiting.pop(), home, left_out):
             if not entry.is_dir():
-                if is_image(entry.name):
+                if is_wanted(entry.name):
                     found.append(entry.path)
                 else:
                     left_out[os.path.splitext(entry.name)[1].lower() or "without a suffix"] += 1  # noqa: PTH122

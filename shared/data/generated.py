@@ -12,15 +12,17 @@ MANIFEST = "generated.json"
 
 
 def make_embedded(root: str, embedded: str | None, generate: Callable[[Path], None], option: str) -> None:
-    """Let `generate` make a data set in `embedded`; another `root` is a user's, where nothing is written.
+    """Let `generate` make a data set in `embedded`; another `root` is a user's, where nothing is written."""
+    check_root(root, embedded, option)
+    generate(Path(root).expanduser())
 
-    A root that holds a generated set already will do; else UserError says that `option` chooses data of one's own.
-    """
+
+def check_root(root: str, embedded: str | None, option: str) -> None:
+    """UserError, which says that `option` chooses data of one's own, unless the root is that of generated data."""
     made = "://" not in root and (Path(root).expanduser() / MANIFEST).is_file()
     if embedded is not None and root != embedded and not made:
         what = f"{root} is not where the embedded data set is made"
         raise UserError(what, "data.root", f"for data of your own add {option}")
-    generate(Path(root).expanduser())
 
 
 def make_once(folder: Path, write: Callable[[Path], None], recipe: str) -> None:

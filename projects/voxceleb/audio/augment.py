@@ -1,14 +1,15 @@
 """Noise, reverberation, speed and codec effects on training crops; MUSAN and room responses where there are files."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.random import Generator
 
 from projects.voxceleb.audio.features import SAMPLE_RATE
-from projects.voxceleb.audio.waves import frames_of, read_wave, repeated
+from projects.voxceleb.audio.waves import AudioError, frames_of, is_sound, read_wave, repeated
+from shared.data.folder import find_files
 from shared.errors import UserError
+from shared.files import local_path
 
+MEND = "repair or delete the file"
 # Kind of MUSAN file: SNR in dB, number of files mixed (as in clovaai/voxceleb_trainer).
 MUSAN = {"noise": ((0, 15), (1, 1)), "music": ((5, 15), (1, 1)), "speech": ((13, 20), (3, 7))}
 ROOM = 4000  # samples of a synthetic response
@@ -37,7 +38,7 @@ class Augment:
         return effect(wave, draw).astype(np.float32)
 
     def reverberate(self, wave: np.ndarray, draw: Generator) -> np.ndarray:
-        room = read_wave(self.rooms[draw.integers(len(self.rooms))]) if self.rooms else synthetic_room(draw)
+        room = read_room(self.rooms[draw.integers(len(self.rooms))]) if self.rooms else synthetic_room(draw)
         room = room / np.sqrt(np.square(room).sum() + 1e-12)
         size = len(wave) + len(room)
         return np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(room, size), size)[: len(wave)]
@@ -53,15 +54,26 @@ class Augment:
 
 
 def files(folder: str, kind: str, where: str) -> list[str]:
-    found = sorted(str(path) for path in (Path(folder).expanduser() / kind).rglob("*.wav"))
+    place = local_path(folder, where) / kind
+    found = find_files(place, is_sound) if place.is_dir() else []
     if not found:
         raise UserError(f"no WAV files in {folder}/{kind}", where, "give the unpacked folder, or null")
     return found
 
 
 def read_part(path: str, samples: int, draw: Generator) -> np.ndarray:
-    spare = frames_of(path) - samples
-    return repeated(read_wave(path, int(draw.integers(spare + 1)) if spare > 0 else 0, samples), samples)
+    try:
+        spare = frames_of(path) - samples
+        return repeated(read_wave(path, int(draw.integers(spare + 1)) if spare > 0 else 0, samples), samples)
+    except AudioError as error:
+        raise UserError(str(error), "data.augment.musan", MEND) from error
+
+
+def read_room(path: str) -> np.ndarray:
+    try:
+        return read_wave(path)
+    except AudioError as error:
+        raise UserError(str(error), "data.augment.rir", MEND) from error
 
 
 def mix(wave: np.ndarray, noise: np.ndarray, decibels: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from projects.voxceleb.audio.features import front_end, log_mel
 from projects.voxceleb.audio.waves import read_wave
 from shared.errors import UserError
-from shared.files import replaced
+from shared.files import local_path, replaced
 
 
 class MelCache:
@@ -21,7 +21,7 @@ class MelCache:
     """
 
     def __init__(self, folder: str, n_mels: int) -> None:
-        self.folder, self.n_mels = Path(folder).expanduser() / f"{n_mels}_mels", n_mels
+        self.folder, self.n_mels = local_path(folder, "data.mel_cache.folder") / f"{n_mels}_mels", n_mels
         self.torchfb = front_end(n_mels)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from projects.voxceleb.audio.features import SAMPLE_RATE, samples_of
 from shared.errors import UserError
+from shared.files import refuse_url
 
 CUT = SAMPLE_RATE // 4  # whole utterances lose less than this at their end, so that many have one length
 SHORTEST = SAMPLE_RATE // 2  # samples; what is shorter is repeated
@@ -36,6 +37,8 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.mode not in ("whole", "crops10"):
             raise UserError(f"no mode {self.mode!r}", "eval.mode", "choose whole or crops10")
+        if self.scores is not None:
+            refuse_url(self.scores, "eval.scores")
         if self.as_norm and self.mode != "whole":
             raise UserError("AS-Norm is of cosine scores", "eval.as_norm", "choose eval.mode=whole, or 0")
 

@@ -17,7 +17,7 @@ from shared.checkpoints.config import configure
 from shared.checkpoints.file import KEY
 from shared.config.root import ROOT
 from shared.errors import UserError
-from shared.files import replaced
+from shared.files import local_path, replaced
 from shared.lightning.scoring import load
 
 OWN = ("checkpoint", "out", "speakers", "threshold")
@@ -110,7 +110,9 @@ def open_checkpoint(own: dict[str, str], overrides: list[str]) -> Recogniser:
             f"{own['threshold']!r} is no number", "threshold", "give a cosine from -1 to 1"
         ) from None
     return Recogniser(
-        network, threshold, Path(own.get("speakers", ROOT / "data" / "voxceleb_speakers")).expanduser()
+        network,
+        threshold,
+        local_path(own.get("speakers", str(ROOT / "data" / "voxceleb_speakers")), "speakers"),
     )
 
 
@@ -126,7 +128,7 @@ def write_embeddings(found: dict[str, Tensor], out: str | None) -> dict[str, Any
     """The embeddings themselves, or the .npz file that they were written to, by path."""
     if out is None:
         return {"embeddings": {path: row.tolist() for path, row in found.items()}}
-    path = Path(out).expanduser()
+    path = local_path(out, "out")
     rows = {"paths": np.array(list(found)), "embeddings": torch.stack(list(found.values())).numpy()}
     with replaced(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **rows)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from projects.voxceleb.trials.lists import read_rows, split_trial
 from shared.data.draws import keyed_generator
 from shared.errors import UserError
 
@@ -21,13 +22,13 @@ class Trials(NamedTuple):
 
 def read_trials(path: Path) -> Trials:
     """VoxCeleb's format: lines `1 id1/video/a.wav id1/video/b.wav`, 1 for the same speaker, 0 for different ones."""
-    try:
-        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"no trial list {path}", "data.trials", "give lines `1 a.wav b.wav`") from error
-    for number, row in enumerate(rows, 1):
-        if len(row) != 3 or row[0] not in ("0", "1"):
-            raise UserError(f"line {number} is no trial", str(path), "write lines `1 a.wav b.wav` or `0 ...`")
+    rows = []
+    for number, line in read_rows(path, "data.trials", "give a list of lines `1 a.wav b.wav`"):
+        row = split_trial(line)
+        if not row or row[0] not in ("0", "1"):
+            mend = "write lines `1 a.wav b.wav` or `0 ...`, with tabs where names have spaces"
+            raise UserError(f"line {number} is no trial: {line[:80]}", str(path), mend)
+        rows.append(row)
     target = np.array([row[0] == "1" for row in rows], bool)
     if target.all() or not target.any():
         raise UserError("not both kinds of trials in it", str(path), "give lines with 1 and lines with 0")
