@@ -17,6 +17,7 @@ from projects.voxceleb.sampler import SpeakerSampler, TupleKey
 from projects.voxceleb.trials.trials import Trials
 from shared.data.draws import keyed_generator
 from shared.data.sampler import SampleKey
+from shared.data.unreadable import Unreadable
 from shared.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ class SpeakerTuples(Dataset):
         self.samples = samples_of(max_frames)
         self.columns = self.samples // HOP + 1
         self.per_speaker, self.max_per_speaker = n_per_speaker, max_seg_per_spk
-        self.augment, self.seed, self.max_corrupt = augment, seed, max_corrupt
-        self.corrupt: set[int] = set()
+        self.augment, self.seed = augment, seed
+        self.unreadable = Unreadable(max_corrupt, len(paths))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -114,17 +115,11 @@ class SpeakerTuples(Dataset):
 
     def check(self, batch: dict[str, Tensor]) -> None:
         """Name each unreadable file once, in the main process; too many of them end the run."""
-        for index in set(batch["corrupt"][batch["corrupt"] >= 0].tolist()) - self.corrupt:
-            self.corrupt.add(index)
-            error = complaint(self.paths[index])
-            if len(self.corrupt) > self.max_corrupt or self.alone(index):
-                what = f"{error}; unreadable files: {len(self.corrupt)}, allowed: {self.max_corrupt}"
-                raise UserError(what, "data.max_corrupt", "repair or delete the file, or allow more")
-            log.warning(
-                "skipped %s (%d unreadable of at most %d)", error, len(self.corrupt), self.max_corrupt
-            )
+        for index in set(batch["corrupt"][batch["corrupt"] >= 0].tolist()):
+            if index not in self.unreadable:
+                self.unreadable.add(index, complaint(self.paths[index]), self.has_no_stand_in(index))
 
-    def alone(self, index: int) -> bool:
+    def has_no_stand_in(self, index: int) -> bool:
         """Whether none of the speaker's files could be read."""
         own = np.flatnonzero(self.speakers == self.speakers[index])
         return all(complaint(self.paths[other]) for other in own)

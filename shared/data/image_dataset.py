@@ -12,7 +12,8 @@ from torch.utils.data import Dataset
 
 from shared.data.decoding import remarks
 from shared.data.sampler import SampleKey
-from shared.errors import ImageError, UserError
+from shared.data.unreadable import Unreadable
+from shared.errors import ImageError
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +69,7 @@ class ImageDataset(Dataset):
         self.source = source
         self.labels = np.array(labels, dtype=np.int64)
         self.view = view
-        self.max_corrupt = max_corrupt
-        self.corrupt: set[int] = set()
+        self.unreadable = Unreadable(max_corrupt, len(source))
         self.odd: set[int] = set()
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class ImageDataset(Dataset):
         return self.view(data, name, key)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
-        for skipped in range(self.max_corrupt + 1):
+        for skipped in range(self.unreadable.allowed + 1):
             index = (key.index + skipped) % len(self)
             try:
                 with remarks() as said:
@@ -134,19 +134,10 @@ class ImageDataset(Dataset):
             log.warning("further odd files are named in train.log only")
 
     def is_corrupt(self, index: int) -> bool:
-        if index in self.corrupt:
-            return True
-        try:
-            self.load(SampleKey(0, index))
-        except ImageError as error:
-            self.corrupt.add(index)
-            if len(self.corrupt) > self.max_corrupt or len(self.corrupt) == len(self):
-                what = f"{error}; unreadable files: {len(self.corrupt)}, allowed: {self.max_corrupt}"
-                raise UserError(
-                    what, "data.max_corrupt", "repair or delete the file, or allow more"
-                ) from error
-            log.warning(
-                "skipped %s (%d unreadable of at most %d)", error, len(self.corrupt), self.max_corrupt
-            )
-            return True
-        return False
+        """Whether a file cannot be read; the first time, it is named and counted."""
+        if index not in self.unreadable:
+            try:
+                self.load(SampleKey(0, index))
+            except ImageError as error:
+                self.unreadable.add(index, error)
+        return index in self.unreadable

@@ -102,7 +102,7 @@ def test_unreadable_files_are_replaced_named_once_and_counted(files, workers, ca
         int(c): int(i) for b in seen for c, i in zip(b["corrupt"], b["index"], strict=True) if c >= 0
     }
     assert stand_ins == {3: 5, 4: 5}
-    assert data.corrupt == {3, 4}
+    assert data.unreadable.samples == {3, 4}
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2 and "03.jpg: empty file" in warnings[0] + warnings[1]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from projects.video_lstm.videos.cache import ClipCache
 from shared.data.draws import SampleKey, keyed_generator
-from shared.data.image_dataset import Files, ImageDataset
+from shared.data.image_dataset import NUMBERS, Files, ImageDataset
 from shared.data.images import Augment
 
 
@@ -66,5 +66,5 @@ class ClipDataset(ImageDataset):
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Tensor]:
         clips = torch.from_numpy(np.stack([sample["image"] for sample in samples])).permute(0, 1, 4, 2, 3)
-        numbers = {key: torch.tensor([int(s[key]) for s in samples]) for key in ("label", "index", "corrupt")}
+        numbers = {key: torch.tensor([int(s[key]) for s in samples]) for key in NUMBERS}
         return {"clip": clips, **numbers}

@@ -9,6 +9,7 @@ import numpy as np
 
 from shared.data.draws import SampleKey, keyed_generator
 from shared.data.images import Augment
+from shared.data.unreadable import Unreadable
 from shared.errors import ImageError, UserError
 from shared.ocr.lines.batch import STRIDE, frames_needed, sample
 from shared.ocr.lines.image import MIN_WIDTH, decode, prepare
@@ -17,6 +18,7 @@ from shared.ocr.script.charset import Charset
 from shared.ocr.script.normalise import fold
 
 log = logging.getLogger(__name__)
+MEND = "repair them (scripts/audit_ocr.py lists all), or allow more"
 VAL_SHARE = 5  # one group in so many is validated: 80/20
 
 
@@ -39,15 +41,15 @@ class FolderLines:
     ) -> None:
         self.lines, self.charset, self.height = lines, charset, height
         self.augment = Augment(transforms) if transforms else None
-        self.max_corrupt, self.seed, self.stride = max_corrupt, seed, stride
+        self.seed, self.stride = seed, stride
+        self.unreadable = Unreadable(max_corrupt, len(lines), MEND)
         self.lengths = np.array([len(line.text) for line in lines])
-        self.corrupt: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def __getitem__(self, key: SampleKey) -> dict[str, Any]:
-        for skipped in range(min(self.max_corrupt + 1, len(self))):
+        for skipped in range(min(self.unreadable.allowed + 1, len(self))):
             index = (key.index + skipped) % len(self)
             try:
                 return self.load(index, key, key.index if skipped else -1)
@@ -73,20 +75,9 @@ class FolderLines:
         """Name each unreadable image once, in the main process; too many of them end the run."""
         for index, stand_in in zip(batch["corrupt"].tolist(), batch["index"].tolist(), strict=True):
             while index not in (-1, stand_in):
-                self.count(index)
+                if index not in self.unreadable:
+                    self.unreadable.add(index, f"{self.lines[index].image}: {self.complaint(index)}")
                 index = (index + 1) % len(self)
-
-    def count(self, index: int) -> None:
-        if index in self.corrupt:
-            return
-        self.corrupt.add(index)
-        image, error = self.lines[index].image, self.complaint(index)
-        log.warning("skipped %s: %s", image, error)
-        if len(self.corrupt) > self.max_corrupt or len(self.corrupt) == len(self):
-            what = f"{len(self.corrupt)} unreadable images, the last of them {image}: {error}"
-            raise UserError(
-                what, "data.max_corrupt", "repair them (scripts/audit_ocr.py lists all), or allow more"
-            )
 
     def complaint(self, index: int) -> str:
         """Why an image could not be used."""

@@ -108,7 +108,7 @@ def test_unreadable_images_are_passed_over_and_named_once(damaged, khmer, batche
     dataset, found = batches(damaged, khmer, 32, {}, max_corrupt=4, seed=0, workers=workers)
     pairs = {(int(batch["corrupt"]), int(batch["index"])) for batch in found}
     assert {pair for pair in pairs if pair[0] >= 0} == {(0, 2), (1, 2), (4, 5), (8, 2)}
-    assert dataset.corrupt == {0, 1, 4, 8}
+    assert dataset.unreadable.samples == {0, 1, 4, 8}
     said = [record.message for record in caplog.records if "skipped" in record.message]
     assert len(said) == 4 and all("No such file" in each for each in said)
 
@@ -117,13 +117,13 @@ def test_unreadable_images_are_passed_over_and_named_once(damaged, khmer, batche
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_too_many_unreadable_images_end_the_run(damaged, khmer, batches, workers, most):
     """However many workers there are: each sees a part of them."""
-    with pytest.raises(UserError, match=rf"{most + 1} unreadable .*\d\.png.*data\.max_corrupt"):
+    with pytest.raises(UserError, match=rf"\d\.png.*unreadable files: {most + 1}, .*data\.max_corrupt"):
         batches(damaged, khmer, 32, {}, max_corrupt=most, seed=0, workers=workers)
 
 
 def test_images_of_which_none_can_be_read_end_the_run(khmer, batches):
     lines = [Line("gone.png", "ក"), Line("gone_too.png", "ខ")]
-    with pytest.raises(UserError, match="2 unreadable"):
+    with pytest.raises(UserError, match="unreadable files: 2"):
         batches(lines, khmer, 32, {}, max_corrupt=10, seed=0, workers=0)
 
 
@@ -131,7 +131,7 @@ def test_the_first_lines_are_counted_too(damaged, khmer):
     data = pytest.importorskip("projects.thai_ocr.data")
     found = first_lines(data.Labelled(damaged, khmer, 32, {}, max_corrupt=2, seed=0), 4)
     assert [line["index"] for line in found] == [2, 2, 2, 3]
-    with pytest.raises(UserError, match="2 unreadable"):
+    with pytest.raises(UserError, match="unreadable files: 2"):
         first_lines(data.Labelled(damaged, khmer, 32, {}, max_corrupt=1, seed=0), 4)
 
 
