@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -116,7 +117,7 @@ class ImageDataset(Dataset):
 
     def check(self, batch: dict[str, Tensor]) -> None:
         """Name each odd or unreadable file once, in the main process; too many unreadable ones end the run."""
-        for index in set(batch["index"][batch["odd"] > 0].tolist()) - self.odd:
+        for index in sorted(set(batch["index"][batch["odd"] > 0].tolist()) - self.odd):
             self.odd.add(index)
             self.remark(index)
         for index in batch["corrupt"][batch["corrupt"] >= 0].tolist():
@@ -125,7 +126,7 @@ class ImageDataset(Dataset):
 
     def remark(self, index: int) -> None:
         """The first few on the screen, all of them in train.log."""
-        with remarks() as said:
+        with remarks() as said, suppress(ImageError):  # it may be gone by now
             self.load(SampleKey(0, index))
         for text in said:
             hidden = {"file_only": True} if len(self.odd) > SHOWN else {}
@@ -137,7 +138,8 @@ class ImageDataset(Dataset):
         """Whether a file cannot be read; the first time, it is named and counted."""
         if index not in self.unreadable:
             try:
-                self.load(SampleKey(0, index))
+                with remarks():  # `remark` says them
+                    self.load(SampleKey(0, index))
             except ImageError as error:
                 self.unreadable.add(index, error)
         return index in self.unreadable

@@ -134,7 +134,7 @@ REFUSED = {
     "cut off": (wav()[:5000], "is cut off, its header promises 5001"),
     "a little more than there is": (wav(length=2 * len(INTEGERS) + 4), "is cut off"),
     "format after data": (b"RIFF\0\1\0\0WAVE" + chunk(b"data", bytes(64)) + form(), "no samples"),
-    "8 kHz": (wav(fmt=form(rate=8000)), "has 8000 Hz instead of 16000; convert it: ffmpeg -i .*a.wav"),
+    "8 kHz": (wav(fmt=form(rate=8000)), "has 8000 Hz instead of 16000; convert it: ffmpeg -i .*wav'? -ac 1"),
     "44.1 kHz": (wav(fmt=form(rate=44_100)), "44100 Hz instead of 16000; convert it"),
     "no rate": (wav(fmt=form(rate=0)), "has 0 Hz"),
     "no channels": (wav(fmt=form(channels=0, align=2)), "not read"),
