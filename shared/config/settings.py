@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from shared.config.moved import ADDED, with_current_names
 from shared.errors import UserError
 
 # Where a run lies, what it asks and logs, on which machine it runs and how it is scored afterwards. All else counts:
@@ -13,7 +14,7 @@ from shared.errors import UserError
 ELSEWHERE = (
     *("note", "report", "task.report", "eval.scores", "task.eval.scores"),
     *("run_dir", "resume", "resume_mode", "backup", "logger", "hardware", "framework", "evaluation"),
-    *("data.root", "data.cache", "data.cache_gb", "model.weights"),
+    *("data.root", "data.embedded", "data.cache", "data.cache_gb", "model.weights"),
     *(
         f"trainer.{key}"
         for key in ("accelerator", "devices", "num_nodes", "strategy", "benchmark", "log_every_n_steps")
@@ -40,12 +41,14 @@ class Difference(NamedTuple):
 def differences(before: dict[str, Any], now: DictConfig) -> list[Difference]:
     """Settings that matter and differ between a checkpoint's config and this run's, by key."""
     try:
-        old = dict(flatten(OmegaConf.to_container(OmegaConf.create(before), resolve=True)))
+        old = OmegaConf.to_container(OmegaConf.create(before), resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(
             f"the checkpoint's config cannot be read: {error}", "resume", "use another"
         ) from error
+    old = dict(flatten(with_current_names(old)))
     new = dict(flatten(OmegaConf.to_container(now, resolve=True)))
+    old = {**{key: value for key, value in ADDED.items() if key in new}, **old}
     keys = sorted(key for key in old.keys() | new.keys() if not f"{key}.".startswith(PREFIXES))
     pairs = [Difference(key, old.get(key, ABSENT), new.get(key, ABSENT)) for key in keys]
     return [each for each in pairs if each.before != each.now]

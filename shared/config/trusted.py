@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from shared.config.checks import strings
+from shared.config.moved import with_current_names
 from shared.config.root import ROOT
 from shared.errors import UserError
 
@@ -34,6 +35,7 @@ def trusted(config: dict[str, Any], where: str) -> DictConfig:
         content = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"its config cannot be read: {error}", where, mend) from error
+    content = with_current_names(content)
     known = named_targets(conf)
     for target in targets(content):
         if target not in known:

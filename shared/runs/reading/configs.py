@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from shared.config.moved import current_name
+
 MAX_KEYS = 5_000
 PERSONAL = ("run_dir", "hydra.", "checkpoint", "resume")  # differ between any two runs
 
@@ -15,7 +17,7 @@ def flat(config: dict) -> dict[str, str]:
         if isinstance(node, dict) and node:
             stack += [(f"{path}.{key}" if path else str(key), value) for key, value in reversed(node.items())]
         elif path:
-            found[path] = str(node)
+            found[path] = current_name(str(node)) if path.endswith("_target_") else str(node)
     return found
 
 
