@@ -20,11 +20,11 @@ from typing import Any, BinaryIO, TypeVar
 
 from shared.backups.manifest import DATA, MANIFEST, Corrupt, Entry, Manifest, read_hashed
 from shared.backups.stores import Store
+from shared.urls import tried
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 LEFTOVER = re.compile(r"data-[0-9a-f]{16}-.+|manifest-\d{8}\.json\.part")
-LONGEST_DELAY = 60.0
 
 
 class BackupError(Exception):
@@ -230,16 +230,9 @@ class Backup:
 
     def _retry(self, what: str, action: Callable[[], Result], *final: type[OSError]) -> Result:
         """Result of `action`, tried again after an OSError; raises Damaged for a `final` one, else BackupError."""
-        attempt = 0
-        while True:
-            try:
-                return action()
-            except final as error:
-                raise Damaged(f"{what}: {error}") from error
-            except OSError as error:
-                if attempt == self.retries:
-                    raise BackupError(f"{what}: {error}") from error
-                delay = min(self.delay * 2**attempt, LONGEST_DELAY)
-                log.warning("backup of %s failed (%s); trying again in %g s", what, error, delay)
-            self.sleep(delay)
-            attempt += 1
+        try:
+            return tried(f"backup of {what}", action, self.retries, self.delay, self.sleep, final)
+        except final as error:
+            raise Damaged(f"{what}: {error}") from error
+        except OSError as error:
+            raise BackupError(f"{what}: {error}") from error

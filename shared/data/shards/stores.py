@@ -10,16 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import fsspec
 import numpy as np
 
-from shared.config.passwords import refuse_password
-from shared.errors import UserError
+from shared.urls import Connection, kind_of_place, tried
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-PAUSES = (1, 2, 4, 8)  # seconds before a failed request is tried again
 
 
 class LocalStore:
@@ -36,44 +33,27 @@ class LocalStore:
 
 
 class RemoteStore:
-    """Files behind an fsspec URL; whatever the file system raises comes out as an OSError that names it."""
+    """Files behind an fsspec URL, each request tried again when it fails."""
 
     def __init__(self, url: str) -> None:
-        refuse_password(url, "data.root")
-        self.url = url
-        self.opened: tuple[int, Any, str] = (0, None, "")
-        _ = self.files
-
-    @property
-    def files(self) -> tuple[Any, str]:
-        """The file system and the folder in it; connections must not be carried over a fork."""
-        if self.opened[0] != os.getpid():
-            try:
-                self.opened = (os.getpid(), *fsspec.core.url_to_fs(self.url))
-            except (ImportError, ValueError) as error:
-                raise UserError(str(error), "data.root", "install what it needs, or give a folder") from error
-        return self.opened[1:]
+        kind_of_place(url, "data.root")
+        self.url, self.connection = url, Connection(url)
 
     def whole(self, name: str) -> bytes:
-        return self.tried(name, lambda files, path: files.cat_file(path))
+        return self.asked(name, lambda files, path: files.cat_file(path))
 
     def read(self, name: str, offset: int, size: int) -> bytes:
-        return self.tried(name, lambda files, path: files.cat_file(path, start=offset, end=offset + size))
+        return self.asked(name, lambda files, path: files.cat_file(path, start=offset, end=offset + size))
 
     def fetch(self, name: str, target: Path) -> None:
-        self.tried(name, lambda files, path: files.get_file(path, str(target)))
+        self.asked(name, lambda files, path: files.get_file(path, str(target)))
 
-    def tried(self, name: str, request: Callable[[Any, str], Result]) -> Result:
-        for pause in (*PAUSES, None):
-            files, root = self.files
-            try:
-                return request(files, f"{root.rstrip('/')}/{name}")
-            except FileNotFoundError:
-                raise
-            except Exception as error:  # every file system has its own
-                if pause is None:
-                    raise OSError(f"{self.url}/{name}: {type(error).__name__}: {error}") from error
-                time.sleep(pause)
+    def asked(self, name: str, request: Callable[[Any, str], Result]) -> Result:
+        def once() -> Result:
+            with self.connection.opened() as (files, root):
+                return request(files, f"{root}/{name}")
+
+        return tried(f"reading {name}", once, sleep=time.sleep)
 
 
 class CachedStore:
