@@ -18,7 +18,6 @@ from shared.urls import LONGEST_PAUSE, Connection, kind_of_place, tried
         ("oci://bucket/a", "oci:// needs a package that is not installed", "pip install ocifs"),
         ("simplecache::oci://bucket/a", "oci:// needs a package that is not installed", "pip install ocifs"),
         ("nosuch://bucket", "nosuch:// is unknown", "sftp://user@host/folder"),
-        ("://bucket", ":// is unknown", "sftp://user@host/folder"),
         ("sftp://me:secret@nas/a", "a password in a URL", "use a key"),
     ],
 )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from shared.record.duration import duration
+
 if TYPE_CHECKING:
     import lightning
 
@@ -102,10 +104,3 @@ class ProgressBar:
         done = max(trainer.global_step - self.first_step, 1)
         planned = trainer.max_epochs * trainer.num_training_batches
         return (time.monotonic() - self.began) / done * max(planned - trainer.global_step, 0)
-
-
-def duration(seconds: float) -> str:
-    """`95` -> `1m35s`, `7500` -> `2h05m`, as a person reads it."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

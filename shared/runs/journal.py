@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from shared.record.duration import duration
 from shared.runs.reading import names
 
 Entry = dict[str, Any]
@@ -66,7 +67,7 @@ def _result(end: Entry | None) -> str:
     if end.get("epochs"):
         words.append(f"{end['epochs']} epochs")
     if isinstance(end.get("seconds"), (int, float)):
-        words.append(f"{end['seconds'] / 60:.1f} min")
+        words.append(duration(end["seconds"]))
     return ", ".join(words)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.errors import UserError
+from shared.record.duration import duration
 from shared.runs.forecast.forecast import forecast
 from shared.runs.forecast.plan import make_plan, planned_epochs
 from shared.runs.forecast.result import Forecast, Request
@@ -94,7 +95,7 @@ def _liveness(path: Path) -> str:
         [path] if path.is_file() else [f for f in (path / "metrics.csv", path / "train.log") if f.exists()]
     )
     silent = time.time() - max((f.stat().st_mtime for f in files), default=time.time())
-    return "running" if silent < QUIET else f"quiet for {silent / 60:.0f} min"
+    return "running" if silent < QUIET else f"quiet for {duration(silent)}"
 
 
 def panel(watched: Watched) -> Panel:

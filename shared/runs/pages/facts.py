@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
+from shared.record.duration import duration
 from shared.runs.diagnosis.diagnose import check_run
 from shared.runs.diagnosis.finding import rank, verdict
 from shared.runs.reading import names
@@ -55,7 +56,7 @@ def cards(run: RunLog, metric: str | None, forecast: "Forecast | None") -> str:
         if forecast.target:
             words = f"chance of {shower(metric)(forecast.target['value'])}"
             found.append((words, f"{forecast.target['probability']:.0%}"))
-    facts = (("seconds", "time", lambda v: f"{v / 3600:.1f} h" if v > 5400 else f"{v / 60:.1f} min"),
+    facts = (("seconds", "time", duration),
              ("samples_per_second", "samples a second", "{:,.0f}".format),
              ("parameters", "parameters", "{:,}".format), ("seed", "seed", str))  # fmt: skip
     for key, words, show_fact in facts:

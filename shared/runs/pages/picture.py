@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from shared.record.duration import duration
 from shared.runs.reading import names
 from shared.runs.reading.restarts import find_restarts
 from shared.runs.reading.runlog import RunLog, best_index
@@ -76,7 +77,7 @@ def _subtitle(run: RunLog, metric: str | None) -> str:
     parts.append(f"{epochs} epoch{'s' * (epochs != 1)}")
     seconds, speed = run.summary.get("seconds"), run.summary.get("samples_per_second")
     if isinstance(seconds, (int, float)):
-        parts.append(f"{seconds / 3600:.1f} h" if seconds >= 5400 else f"{seconds / 60:.1f} min")
+        parts.append(duration(seconds))
     if isinstance(speed, (int, float)):
         parts.append(f"{speed:,.0f} samples/s")
     return "   ·   ".join(parts)
