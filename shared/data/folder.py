@@ -10,7 +10,7 @@ from shared.errors import UserError
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".avif", ".bmp", ".dib",
-    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico",
+    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".ico",
 )  # fmt: skip
 # Folders and files that programs leave among data; names that begin with a dot are hidden, too.
 HIDDEN = {

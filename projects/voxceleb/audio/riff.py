@@ -97,8 +97,8 @@ def layout_of(form: bytes, file: BinaryIO, length: int, size: int, path: str) ->
     if len(form) < 16:
         raise AudioError(f"{path}: its format is cut off")
     code, channels, rate, _, align, bits = struct.unpack("<HHIIHH", form[:16])
-    if code == EXTENSIBLE and len(form) >= 26:
-        code = struct.unpack("<H", form[24:26])[0]
+    if code == EXTENSIBLE:  # some leave the extension out, or all zeros
+        code = int.from_bytes(form[24:26], "little") or PCM
     even = channels and align and align % channels == 0
     each = align // channels if even and align // channels <= 8 else -(-bits // 8)
     if 8 * each not in FORMATS.get(code, ()) or not channels or not 0 < bits <= 8 * each:

@@ -75,6 +75,11 @@ AS_READ = {
     "a fact": wav(fmt=form() + chunk(b"fact", struct.pack("<I", len(INTEGERS)))),
     "a format of 18 bytes": wav(fmt=form(more=b"\0\0")),
     "extensible": wav(fmt=extensible(1, 16, 16)),
+    "extensible, without the extension": wav(fmt=form(0xFFFE)),
+    "extensible, of zeros": wav(fmt=form(0xFFFE, more=bytes(24))),
+    "float with an extension of zeros": wav(
+        fmt=form(3, bits=32, more=bytes(24)), data=(INTEGERS / 2**15).astype("<f4").tobytes()
+    ),
     "24 bits": wav(fmt=form(bits=24), data=TWENTY_FOUR),
     "24 bits, extensible": wav(fmt=extensible(1, 24, 24), data=TWENTY_FOUR),
     "24 valid bits in 32": wav(fmt=extensible(1, 32, 24), data=IN_32),
