@@ -1,4 +1,4 @@
-"""FLAC files, decoded from their beginning to the part that is wanted: FFmpeg's seeking lands where it likes."""
+"""FLAC files, decoded from a place before the part that is wanted: where FFmpeg's seek lands is checked."""
 
 from typing import Any, BinaryIO, NamedTuple
 
@@ -38,28 +38,42 @@ def count_frames(file: BinaryIO, path: str) -> int:
 def read_flac(file: BinaryIO, path: str, start: int, frames: int | None) -> np.ndarray:
     """float32 (frames, channels) in [-1, 1] from `start` on, as many as there are; AudioError for a damaged file."""
     stream = read_stream(file, path)
-    file.seek(0)
     stop = None if frames is None else start + frames
-    parts, found = [], 0
     try:
-        with av.open(file, format="flac", metadata_errors="replace") as container:
-            audio = container.streams.audio[0]
-            audio.codec_context.options = {"err_detect": "crccheck+explode"}
-            for frame in container.decode(audio):
-                if frame.pts is not None and round(frame.pts * frame.time_base * stream.rate) != found:
-                    raise AudioError(f"{path}: is damaged FLAC, from sample {found} on")
-                parts.append(samples_of(frame))
-                found += len(parts[-1])
-                if stop is not None and found >= stop:
-                    break
+        first, samples = decode(file, start, stop)
+        if first > start:  # the seek landed late
+            first, samples = decode(file, 0, stop)
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise AudioError(f"{path}: is damaged FLAC: {error}") from error
+    found = first + len(samples)
     wanted = stream.frames if stop is None else min(stop, stream.frames)
     if found < wanted or not found:
         raise AudioError(
             f"{path}: is cut off, its header promises {stream.frames} samples and it holds {found}"
         )
-    return np.concatenate(parts)[start:stop]
+    return samples[start - first : None if stop is None else stop - first]
+
+
+def decode(file: BinaryIO, start: int, stop: int | None) -> tuple[int, np.ndarray]:
+    """Samples (n, channels) up to `stop` or a little more, and the number of the first, where a seek landed."""
+    file.seek(0)
+    parts: list[np.ndarray] = []
+    first = found = 0
+    with av.open(file, format="flac", metadata_errors="replace") as container:
+        audio = container.streams.audio[0]
+        audio.codec_context.options = {"err_detect": "crccheck+explode"}
+        if start:
+            container.seek(start, stream=audio, backward=True)
+        for frame in container.decode(audio):
+            if not parts:
+                first = found = frame.pts or 0
+            if frame.pts != found:
+                raise ValueError(f"from sample {found} on")
+            parts.append(samples_of(frame))
+            found += len(parts[-1])
+            if stop is not None and found >= stop:
+                break
+    return first, np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
 
 
 def samples_of(frame: Any) -> np.ndarray:

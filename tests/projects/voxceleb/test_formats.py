@@ -46,8 +46,9 @@ def test_flac_is_read_in_whole_and_in_parts(tmp_path, container, layout):
     assert frames_of(str(path)) == len(SPEECH)
     whole = read_wave(str(path))
     np.testing.assert_allclose(whole, by_ffmpeg(path), atol=1e-6)
-    for start, frames in ((0, 10), (1000, 70), (4000, 5000), (4999, 1)):
-        np.testing.assert_array_equal(read_wave(str(path), start, frames), whole[start : start + frames])
+    for start in (0, 1, 1000, 1151, 1152, 1153, 4000, 4607, 4608, 5000):
+        for frames in (1, 70, 5000):
+            np.testing.assert_array_equal(read_wave(str(path), start, frames), whole[start : start + frames])
 
 
 TWENTY_FOUR = (INTEGERS.astype("<i4") << 8).view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
@@ -180,6 +181,15 @@ def test_damaged_flac_is_refused(tmp_path, change):
     path.write_bytes(as_flac(tmp_path, change))
     with pytest.raises(AudioError, match=r"a\.flac: is (damaged FLAC|cut off)"):
         read_wave(str(path))
+
+
+def test_flac_whose_encoder_did_not_know_its_length_is_counted(tmp_path):
+    path = encode(tmp_path / "a.flac", "flac", container="flac")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # the total is the last 36 bits of STREAMINFO's 64 from byte 18 on
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    assert frames_of(str(path)) == len(SPEECH) == len(read_wave(str(path)))
 
 
 def test_flac_of_another_rate_is_refused(tmp_path):
