@@ -78,8 +78,9 @@ COPY assets assets
 COPY conf conf
 COPY shared shared
 COPY projects projects
+COPY scripts/serve.py scripts/serve.py
 EXPOSE 8000
 USER 10001:10001
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-CMD ["/bin/bash", "-c", "exec python projects/thai_ocr/serve.py language=${LANGUAGE} host=0.0.0.0 port=8000"]
+CMD ["/bin/bash", "-c", "exec python scripts/serve.py language=${LANGUAGE} host=0.0.0.0 port=8000"]

@@ -25,7 +25,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("root", type=Path, help="folder with the labels")
-    parser.add_argument("--charset", default="khmer", help="a name in shared/ocr/charsets, or a YAML file")
+    parser.add_argument(
+        "--charset", default="khmer", help="a language, a name in shared/ocr/charsets, or a YAML file"
+    )
     parser.add_argument("--height", type=int, default=40, help="pixels of a line in the recogniser")
     parser.add_argument("--out", type=Path, default=Path("audit"), help="folder for the report")
     names = "train.tsv and val.tsv, or PaddleOCR's train_list.txt and val_list.txt"

@@ -19,11 +19,7 @@ from shared.config.root import ROOT
 from shared.data.draws import SampleKey
 from shared.fit.build import build
 from shared.ocr.reading.pictures import specimen
-
-TEXTS = {
-    "khmer": ["កន្ត្រៃ ស្ត្រី ព្រះរាជាណាចក្រ", "ខ្ញុំស្រឡាញ់កម្ពុជា។", "ថ្ងៃទី២១ ខែធ្នូ ឆ្នាំ២០២៦", "៥.០០០៛ 012-345 Az"],
-    "thai": ["น้ำท่วมที่ปู่ย่าอยู่", "ภาษาไทยเก่งมาก ๆ", "๒๑ ธันวาคม ๒๕๖๙", "฿5,000 012-345 Az"],
-}
+from shared.ocr.script.language import find_language
 
 
 def main() -> None:
@@ -40,8 +36,9 @@ def main() -> None:
     data = build(cfg.data, "data")
     if given.page:
         given.page.parent.mkdir(parents=True, exist_ok=True)
+        texts = find_language(data.charset.language).samples
         fonts = sorted(data.families[0] + data.families[1])
-        Image.fromarray(specimen(fonts, TEXTS[data.charset.script])).save(given.page, optimize=True)
+        Image.fromarray(specimen(fonts, texts)).save(given.page, optimize=True)
     if given.lines:
         write_lines(data.val, given.lines, given.count)
 

@@ -121,7 +121,7 @@ try_serve() {
     step "the server answers its health check"
     container=$(buildah from --pull=never trainyard/try-serve)
     buildah run "$container" -- /bin/bash -c '
-        python projects/thai_ocr/serve.py language=khmer port=8017 & server=$!
+        python scripts/serve.py language=khmer port=8017 & server=$!
         for _ in $(seq 60); do
             sleep 1
             python -c "import urllib.request as r; print(r.urlopen(\"http://127.0.0.1:8017/healthz\", timeout=4).status)" \
@@ -149,6 +149,6 @@ buildah inspect --type image "$CUDA" >/dev/null 2>&1 || make_cuda
 buildah inspect --type image "$PYTORCH" >/dev/null 2>&1 || make_pytorch
 try_pytorch
 try_refusal
-if [[ -e projects/thai_ocr/serve.py ]]; then try_serve; else echo "not tried: serve (no projects/thai_ocr/serve.py)"; fi
+if [[ -e scripts/serve.py ]]; then try_serve; else echo "not tried: serve (no scripts/serve.py)"; fi
 if [[ -e projects/thai_ocr/train.py ]]; then try_paddle; else echo "not tried: thai_ocr (no projects/thai_ocr/train.py)"; fi
 echo "ok"

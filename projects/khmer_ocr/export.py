@@ -113,13 +113,13 @@ def load(checkpoint: Path):
 
 
 def validation_lines(checkpoint: Path, count: int):
-    """Images and texts of the checkpoint's validation set."""
+    """Images and texts of the checkpoint's validation set, and their language."""
     from shared.ocr.lines.labelled import first_lines
 
     _, data = load(checkpoint)
     data.prepare()
     lines = first_lines(data.val, count)
-    return [line["image"] for line in lines], [line["text"] for line in lines]
+    return [line["image"] for line in lines], [line["text"] for line in lines], data.charset.language
 
 
 if __name__ == "__main__":

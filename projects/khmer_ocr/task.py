@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric
 from shared.lightning.task import Batch, Task
 from shared.ocr.lines.batch import by_width, frames
 from shared.ocr.script.charset import BLANK
-from shared.ocr.script.language import decoder
+from shared.ocr.script.letter_model import decoder
 from shared.ocr.script.metrics import ErrorRates
 
 GROUPS = {"clear": 0, "degraded": 1}
@@ -31,7 +31,7 @@ class Recognition(Task):
         self.forget()
 
     def forget(self) -> None:
-        self.rates = {name: ErrorRates(self.charset.script) for name in ("all", *GROUPS)}
+        self.rates = {name: ErrorRates(self.charset.language) for name in ("all", *GROUPS)}
         self.read: list[tuple[int, str, str]] = []
 
     def forward(self, image: Tensor, width: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from paddle.nn import functional as F
 
 from shared.ocr.lines.batch import by_width
 from shared.ocr.script.charset import BLANK
-from shared.ocr.script.language import decoder
+from shared.ocr.script.letter_model import decoder
 from shared.ocr.script.metrics import ErrorRates
 from shared.paddle.step import Batch
 from shared.paddle.task import Task
@@ -30,7 +30,7 @@ class Recognition(Task):
         self.forget()
 
     def forget(self) -> None:
-        self.rates = {name: ErrorRates(self.charset.script) for name in ("all", *GROUPS)}
+        self.rates = {name: ErrorRates(self.charset.language) for name in ("all", *GROUPS)}
         self.read: list[tuple[int, str, str]] = []
         self.losses: list[np.ndarray] = []
 

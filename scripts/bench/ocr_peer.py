@@ -27,9 +27,9 @@ from shared.config.root import ROOT
 from shared.fit.build import build
 from shared.ocr.lines.labelled import first_lines
 from shared.ocr.reading.reader import Reader
+from shared.ocr.script.language import find_language
 from shared.ocr.script.metrics import error_rates
 
-LANGUAGE = {"khmer": "khm", "thai": "tha"}
 COLUMNS = {"cer": 7, "cer_raw": 7, "wer": 7, "line_accuracy": 12}
 
 
@@ -47,10 +47,10 @@ def main() -> None:
     data = build(cfg.data, "data")
     lines = first_lines(data.val, given.lines)
     reader = Reader(given.model, beam=given.beam)
-    script = data.charset.script
+    language = find_language(data.charset.language)
     engines: dict[str, Callable[[np.ndarray], str]] = {"ours": lambda image: reader.read([image])[0].text}
-    if shutil.which("tesseract"):
-        engines["tesseract"] = lambda image: tesseract(image, LANGUAGE[script])
+    if shutil.which("tesseract") and language.tesseract:
+        engines["tesseract"] = lambda image: tesseract(image, language.tesseract)
         white = np.full((data.height, 64), 255, np.uint8)
         print(
             f"tesseract's start: {timed(engines['tesseract'], [white] * 5)[1]:.0f} ms, within its time below"
@@ -60,7 +60,7 @@ def main() -> None:
         texts, milliseconds = timed(read, [line["image"] for line in lines])
         for group, kept in (("all", (0, 1)), ("clear", (0,)), ("degraded", (1,))):
             chosen = [i for i, line in enumerate(lines) if line["group"] in kept]
-            rates = error_rates([lines[i]["text"] for i in chosen], [texts[i] for i in chosen], script)
+            rates = error_rates([lines[i]["text"] for i in chosen], [texts[i] for i in chosen], language.key)
             shown = " ".join(f"{rates[key]:>{width}.4f}" for key, width in COLUMNS.items())
             print(f"{name:<10} {group:<9} {shown} {milliseconds:>8.1f}")
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -12,8 +13,8 @@ from shared.config.moved import with_current_names
 from shared.config.root import ROOT
 from shared.errors import UserError
 
-PLAIN = re.compile(r"\$\{(root:[^${}]*|[\w.]+)\}")
-"""Interpolations that reach the config itself, or name a path in this clone."""
+PLAIN = re.compile(r"\$\{((root|language):[^${}]*|[\w.]+)\}")
+"""Interpolations that reach the config itself, or name a path in this clone or what a language's entry says."""
 
 
 def trusted(config: dict[str, Any], where: str) -> DictConfig:
@@ -26,11 +27,12 @@ def trusted(config: dict[str, Any], where: str) -> DictConfig:
     conf = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "conf").rglob("*.yaml")))
     ours = set(re.findall(r"\$\{[^{}]*\}", conf))
     for text in strings(config):
-        left = PLAIN.sub("", text)
+        left = PLAIN.sub("", PLAIN.sub("", text))  # one may stand in another
         for each in ours:
             left = left.replace(each, "")
         if "${" in left:
             raise UserError(f"its config would look up {text}", where, mend)
+    Plugins.instance()  # they bring a resolver
     try:
         content = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     except OmegaConfBaseException as error:

@@ -7,14 +7,10 @@ import yaml
 from flask import Flask, Response, jsonify, render_template, request, send_file
 from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
-from shared.config.root import ROOT
+from shared.ocr.script.language import find_language
 from shared.serve.service import Service
 from shared.serve.uploads import read_uploads
 
-FONTS = {  # not every machine that opens the page can show the script
-    "khmer": ROOT / "assets" / "fonts" / "khmer" / "Battambang_400Regular.ttf",
-    "thai": ROOT / "assets" / "fonts" / "thai" / "Sarabun_400Regular.ttf",
-}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -51,6 +47,7 @@ def create_app(service: Service) -> Flask:
 def add_interface(app: Flask, service: Service) -> None:
     """What programs ask for."""
     charset, document = service.reader.charset, describe(service)
+    name = Path(charset.language).stem
 
     @app.post("/v1/recognize")
     def recognize() -> Response:
@@ -58,11 +55,11 @@ def add_interface(app: Flask, service: Service) -> None:
             raise ServiceUnavailable("the server is stopping", retry_after=5)
         with service.meters.seconds.time():
             results = service.recognize(read_uploads(request, service.limits.images))
-        return jsonify(model=service.name, language=charset.script, results=results)
+        return jsonify(model=service.name, language=name, results=results)
 
     @app.get("/v1/models")
     def models() -> Response:
-        facts = {"name": service.name, "language": charset.script, "height": service.reader.height}
+        facts = {"name": service.name, "language": name, "height": service.reader.height}
         return jsonify(models=[facts | {"characters": charset.characters}])
 
     @app.get("/openapi.json")
@@ -85,15 +82,16 @@ def add_operations(app: Flask, service: Service) -> None:
 
 def add_page(app: Flask, service: Service) -> None:
     """What people look at."""
-    script = service.reader.charset.script
+    language = find_language(service.reader.charset.language)
 
     @app.get("/")
     def page() -> str:
-        return render_template("page.html", language=script, limits=service.limits, model=service.name)
+        return render_template("page.html", language=language, limits=service.limits, model=service.name)
 
+    # not every machine that opens the page can show the script
     @app.get("/font.ttf")
     def font() -> Response:
-        return send_file(FONTS[script], "font/ttf", max_age=86_400)
+        return send_file(language.page_font, "font/ttf", max_age=86_400)
 
 
 def describe(service: Service) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def gate_onnx(net: nn.Layer, data: Any, out: Path, precision: str, count: int) -
     compare(model, batch, logits(net, batch))
     small = shrink(model, precision)
     lines = first_lines(data.val, count)
-    said = gate(model, small, [line["image"] for line in lines], [line["text"] for line in lines], precision)
+    images, texts = ([line[name] for line in lines] for name in ("image", "text"))
+    said = gate(model, small, images, texts, data.charset.language, precision)
     write(small, out)
     return said
 
@@ -74,8 +75,10 @@ def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int)
             seen = [{**each, "image": stretch(each["image"])} for each in lines]
         expected = read(net, data, seen)
         engines = ["paddle_static"] if precision == "fp32" else []
+        language = data.charset.language
         said = [
-            compare_lines(lines, expected, fresh, engine, precision) for engine in [*engines, "onnxruntime"]
+            compare_lines(lines, expected, fresh, engine, language, precision)
+            for engine in [*engines, "onnxruntime"]
         ]
         shutil.rmtree(out, ignore_errors=True)
         fresh.replace(out)
@@ -123,12 +126,14 @@ def same_scores(model: bytes, folder: Path, height: int) -> None:
         raise UserError(f"ONNX differs from Paddle by {worst:.2g}", "checkpoint", "report this as a bug")
 
 
-def compare_lines(lines: Lines, expected: list[str], folder: Path, engine: str, precision: str) -> str:
+def compare_lines(
+    lines: Lines, expected: list[str], folder: Path, engine: str, language: str, precision: str
+) -> str:
     """Raise UserError unless PaddleOCR's pipeline reads the lines as the network itself does."""
     found = read_officially([line["image"] for line in lines], folder, engine)
     same = np.mean([a == b for a, b in zip(found, expected, strict=True)])
     texts = [line["text"] for line in lines]
-    right = [error_rates(texts, each, "thai")["line_accuracy"] for each in (expected, found)]
+    right = [error_rates(texts, each, language)["line_accuracy"] for each in (expected, found)]
     said = f"{engine}: {100 * same:.1f} % of {len(lines)} validation lines read as before ({precision}); "
     said += f"line accuracy {right[0]:.4f} before, {right[1]:.4f} now"
     if same < 1 - LOST[precision]:

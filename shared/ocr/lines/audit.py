@@ -31,7 +31,7 @@ class Facts(NamedTuple):
 
 def look(line: Line, charset: Charset, height: int) -> Facts:
     """Read one line's image; pixels, not bytes, are compared, so that a saved copy counts as the same."""
-    text = fold(line.text, charset.script)
+    text = fold(line.text, charset.language)
     try:
         image = decode(image_bytes(line.image))
         width = prepare(image, height).shape[1]

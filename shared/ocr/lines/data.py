@@ -13,9 +13,8 @@ from shared.ocr.lines.labelled import FolderLines, split_by_text, usable
 from shared.ocr.lines.rendered import GeneratedLines
 from shared.ocr.lines.tables import Line, find_table, read_table
 from shared.ocr.script.charset import Charset, is_of
+from shared.ocr.script.language import find_language
 from shared.ocr.script.text import LineText, read_words
-
-RARE = "៎៑៙៚៝"  # that a font may lack
 
 
 class GeneratedData:
@@ -67,9 +66,10 @@ class GeneratedData:
     @cached_property
     def families(self) -> tuple[list[Font], list[Font]]:
         """Fonts for training and for validation."""
-        script = [c for c in self.charset.characters if is_of(c, self.charset.script) and c not in RARE]
+        language = find_language(self.charset.language)
+        own = {c for c in self.charset.characters if is_of(c, language.script)} - set(language.rare)
         found = [
-            font for folder in (self.fonts, self.extra_fonts) if folder for font in find_fonts(folder, script)
+            font for folder in (self.fonts, self.extra_fonts) if folder for font in find_fonts(folder, own)
         ]
         known = {font.family for font in found}
         if missing := self.val_families - known:

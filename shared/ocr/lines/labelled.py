@@ -98,7 +98,7 @@ def first_lines(dataset: Any, count: int) -> list[dict[str, Any]]:
 
 def usable(lines: Sequence[Line], charset: Charset, where: str) -> list[Line]:
     """Lines with their text folded, without those that are empty or hold characters that the charset lacks."""
-    folded = [Line(line.image, fold(line.text, charset.script)) for line in lines]
+    folded = [Line(line.image, fold(line.text, charset.language)) for line in lines]
     kept = [line for line in folded if line.text and not charset.missing(line.text)]
     unknown = sorted({character for line in folded for character in charset.missing(line.text)})
     if len(kept) < len(folded):

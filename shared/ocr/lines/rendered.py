@@ -62,7 +62,7 @@ class GeneratedLines:
             length = min(length, self.first_length * (key.epoch + 1))
         clear = rng.random() < self.clear_share
         while True:
-            text = fold(self.text(rng, length), self.charset.script)
+            text = fold(self.text(rng, length), self.charset.language)
             font = self.choose_font(text, rng)
             if not text or not font or self.charset.missing(text):
                 continue

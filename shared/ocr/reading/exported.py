@@ -24,7 +24,8 @@ CER_LOST = {"fp32": 0.0, "fp16": 0.001, "int8": 0.003}  # how much worse a small
 def describe(model: bytes, charset: Charset, height: int) -> bytes:
     """The model with what `Reader` needs to know in its metadata."""
     content = onnx.load_from_string(model)
-    facts = {"characters": charset.characters, "script": charset.script, "height": height}
+    language = Path(charset.language).stem  # a file of its own may lie elsewhere tomorrow
+    facts = {"characters": charset.characters, "language": language, "height": height}
     helper.set_model_props(content, {"trainyard": json.dumps(facts)})
     return content.SerializeToString()
 
@@ -76,14 +77,16 @@ def store_in_half(model: bytes) -> bytes:
 
 
 def gate(
-    model: bytes, smaller: bytes, lines: Sequence[np.ndarray], texts: Sequence[str], precision: str
+    model: bytes,
+    smaller: bytes,
+    lines: Sequence[np.ndarray],
+    texts: Sequence[str],
+    language: str,
+    precision: str,
 ) -> str:
     """What both read on `lines`, in words; UserError if the smaller file loses too much."""
-    before, after = (Reader(each) for each in (model, smaller))
-    script = before.charset.script
-    rates = [
-        error_rates(texts, [r.text for r in each.read(lines)], script)["cer"] for each in (before, after)
-    ]
+    readers = (Reader(each) for each in (model, smaller))
+    rates = [error_rates(texts, [r.text for r in each.read(lines)], language)["cer"] for each in readers]
     said = f"CER on {len(lines)} validation lines: {rates[0]:.4f} as fp32, {rates[1]:.4f} as {precision}"
     if rates[1] > rates[0] + CER_LOST[precision]:
         raise UserError(said, "precision", "choose fp16 or fp32")

@@ -13,11 +13,11 @@ from shared.ocr.script.normalise import fold
 NOTHING = "∅"
 
 
-def confusions(pairs: Iterable[tuple[str, str]], script: str) -> list[tuple[str, str, int]]:
+def confusions(pairs: Iterable[tuple[str, str]], language: str) -> list[tuple[str, str, int]]:
     """(expected, read, how often), most frequent first; an empty side is a character left out or put in."""
     counts: Counter[tuple[str, str]] = Counter()
     for expected, read in pairs:
-        expected, read = fold(expected, script), fold(read, script)
+        expected, read = fold(expected, language), fold(read, language)
         for kind, start, end in Levenshtein.editops(expected, read):
             counts[
                 NOTHING if kind == "insert" else expected[start],

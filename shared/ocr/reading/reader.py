@@ -11,7 +11,7 @@ import onnxruntime
 from shared.errors import UserError
 from shared.ocr.lines.batch import frames, stack
 from shared.ocr.script.charset import Charset
-from shared.ocr.script.language import decoder
+from shared.ocr.script.letter_model import decoder
 
 PIECE = 3200  # pixels: longer lines are cut between letters and read piece by piece
 # Columns of a batch: the attention's memory grows with the square of a line's width.
@@ -29,11 +29,14 @@ class Reading(NamedTuple):
 class Reader:
     """`model` is an exported file or its bytes: inputs `image` uint8 (N, 1, height, W) and `width` (N,), output logits.
 
-    The charset travels in the file's metadata. `beam`: 1 for the best path, or the hypotheses of a search with the
-    language model of the script's words.
+    The charset travels in the file's metadata, as does the name of its language; `language` is that name, or the YAML
+    file in which the language stands: UserError if the network was made for another. `beam`: 1 for the best path, or
+    the hypotheses of a search with the language model of its words.
     """
 
-    def __init__(self, model: str | Path | bytes, threads: int = 1, beam: int = 1) -> None:
+    def __init__(
+        self, model: str | Path | bytes, threads: int = 1, beam: int = 1, language: str = ""
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = threads, 3
         source = model if isinstance(model, bytes) else str(model)
@@ -43,7 +46,11 @@ class Reader:
         except Exception as error:  # ONNX Runtime's errors share no base class
             where = "checkpoint" if isinstance(model, bytes) else str(model)
             raise UserError("not an exported recogniser", where, "make one with export.py") from error
-        self.charset, self.height = Charset(facts["characters"], facts["script"]), facts["height"]
+        # `script` in files of before, whose languages have the same names
+        made_for = facts.get("language", facts.get("script"))
+        if language and Path(language).stem != made_for:
+            raise UserError(f"{model} reads {made_for}", "language", f"say language={made_for}")
+        self.charset, self.height = Charset(facts["characters"], language or made_for), facts["height"]
         self.decode = decoder(self.charset, beam)
 
     def read(self, lines: Sequence[np.ndarray], batch_size: int = 16) -> list[Reading]:

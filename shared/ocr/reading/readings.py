@@ -30,7 +30,7 @@ class Readings:
         chosen = worst_median_best(task.read, self.count)
         rows = [(task.data.val[SampleKey(0, index)]["image"], text, read) for index, text, read in chosen]
         picture = page(rows, self.font)
-        mixed = confusions([(text, read) for _, text, read in task.read], task.charset.script)
+        mixed = confusions([(text, read) for _, text, read in task.read], task.charset.language)
         with spared("readings.png, confusions.tsv"):
             self.write(task, picture, mixed)
         for logger in trainer.loggers:

@@ -1,13 +1,12 @@
-"""Charsets: the characters a recogniser knows, as tiny YAML files, and text <-> CTC class indices."""
+"""Charsets: the characters a recogniser knows, and text <-> CTC class indices."""
 
 import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from shared.errors import UserError
+from shared.ocr.script.language import SUFFIXES, entry, find_language, joined, known, read_yaml
 
 FOLDER = Path(__file__).parents[1] / "charsets"
 BLANK = 0  # CTC's class for "no character here"
@@ -16,30 +15,32 @@ BLANK = 0  # CTC's class for "no character here"
 class Charset:
     """Characters in a fixed order; class 0 is CTC's blank, class i + 1 the i-th character."""
 
-    def __init__(self, characters: str, script: str) -> None:
-        self.characters, self.script = characters, script
+    def __init__(self, characters: str, language: str) -> None:
+        self.characters, self.language = characters, language
 
     @classmethod
     def load(cls, name: str) -> "Charset":
-        """The charset of a YAML file with `script` and `characters`, or of `charsets/<name>.yaml`.
+        """The charset of a language, or another one: of `charsets/<name>.yaml` or of a YAML file.
 
-        `extends` names a charset whose characters come first.
+        Such a file holds `language` and `characters`; `extends` names a charset whose characters come first.
+
+        >>> len(Charset.load("thai"))
+        187
         """
-        path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            base = cls.load(content["extends"]).characters if "extends" in content else ""
-            characters, script = base + "".join(content["characters"]), content["script"]
-        except OSError as error:
-            known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-            raise UserError(f"no charset {path}", "charset", f"choose {known} or a YAML file") from error
-        except (yaml.YAMLError, KeyError, TypeError) as error:
-            raise UserError(
-                "not a charset", str(path), "give it `script` and a list `characters` of strings"
-            ) from error
-        if twice := {c for c in characters if characters.count(c) > 1}:
-            raise UserError(f"{sorted(twice)} stand twice", str(path), "name each character once")
-        return cls(characters, script)
+        path = Path(name).expanduser() if name.endswith(SUFFIXES) else FOLDER / f"{name}.yaml"
+        if not path.is_file() and not entry(name).is_file():
+            choice = ", ".join([*known(), *sorted(file.stem for file in FOLDER.glob("*.yaml"))])
+            raise UserError(f"no charset {name}", "charset", f"choose {choice} or a YAML file")
+        if not path.is_file() or "tag" in read_yaml(path):
+            return cls(find_language(name).characters, name)
+
+        content = read_yaml(path)
+        language = content.get("language", content.get("script"))  # the key's name in older files
+        if not language or "characters" not in content:
+            raise UserError("not a charset", str(path), "give it `language` and a list `characters`")
+        find_language(language)
+        before = list(cls.load(content["extends"]).characters) if "extends" in content else []
+        return cls(joined(before + content["characters"], path), language)
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -50,17 +51,39 @@ class Charset:
         return len(self.characters) + 1
 
     def missing(self, text: str) -> set[str]:
+        """Characters of the text that the charset does not have.
+
+        >>> Charset("abc", "khmer").missing("cat")
+        {'t'}
+        """
         return set(text) - self.index.keys()
 
     def encode(self, text: str) -> list[int]:
-        """Class indices; KeyError for a character outside the charset."""
+        """Class indices; KeyError for a character outside the charset.
+
+        >>> Charset("abc", "khmer").encode("cab")
+        [3, 1, 2]
+        """
         return [self.index[character] for character in text]
 
     def decode(self, classes: Iterable[int]) -> str:
-        """The text of class indices; blanks vanish."""
+        """The text of class indices; blanks vanish.
+
+        >>> Charset("abc", "khmer").decode([3, 0, 1, 2])
+        'cab'
+        """
         return "".join(self.characters[i - 1] for i in classes if i != BLANK)
 
 
 def is_of(character: str, script: str) -> bool:
-    """Whether Unicode names the character after the script."""
+    """Whether Unicode names the character after the script.
+
+    >>> is_of("ក", "khmer"), is_of("ก", "khmer")
+    (True, False)
+    """
     return unicodedata.name(character, "").startswith(script.upper())
+
+
+def language_setting(charset: str, name: str) -> object:
+    """What the entry of a charset's language says: `${language:khmer,words}` in a config."""
+    return find_language(Charset.load(charset).language).setting(name)

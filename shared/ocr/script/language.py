@@ -1,137 +1,133 @@
-"""Which letter may follow which: a language model of the shipped words, and the search that asks it."""
+"""Languages: all that the OCR knows of one stands in a YAML file of `shared/ocr/languages`, or in one of your own."""
 
-import math
-import unicodedata
-from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+import yaml
 
 from shared.config.root import ROOT
-from shared.ocr.script import ctc
-from shared.ocr.script.charset import BLANK, Charset, is_of
-from shared.ocr.script.normalise import fold
-from shared.ocr.script.text import read_words
+from shared.errors import UserError
 
-ORDER = 6  # letters that a prediction looks at, its own included
-CACHED = 20_000  # contexts, a kilobyte each, and as many words
-END = BLANK  # of a word, and what stands before the next: no text holds a blank
-LETTERS = {"Lo", "Mn", "Mc"}  # Unicode's categories of letters without case, and of the marks on them
-
-Decode = Callable[[np.ndarray], tuple[list[int], float]]
+FOLDER = Path(__file__).parents[1] / "languages"
+SUFFIXES = (".yaml", ".yml")
 
 
-def decoder(charset: Charset, beam: int) -> Decode:
-    """Logits (T, classes) of a line -> classes and a score: the best path, or a search with `beam` hypotheses.
+@dataclass(frozen=True)
+class Language:
+    """A language's entry. Files are named from the entry's folder or from the repository's root.
 
-    The search knows the shipped words of the charset's script, but for those kept for validation; a script without
-    shipped words is read by the best path.
-    """
-    path = ROOT / "assets" / "words" / f"{charset.script}.txt.gz"
-    if beam == 1 or not path.exists():
-        return ctc.greedy
-    # as labels are spelled
-    words = {fold(word, charset.script) for word in read_words(path, validation=False)}
-    model = LetterModel(words, charset)
-    return lambda logits: (ctc.beam_search(logits, beam, model), ctc.greedy(logits)[1])
-
-
-class LetterModel:
-    """p(letter | the letters before it) in a script that sets words side by side: where words begin, it sums over.
-
-    In a word it counts what follows the ORDER - 1 letters before, or all since the word's beginning; the word's end
-    counts as well. Each order goes with the next shorter one by Witten and Bell's method C (1991). How long the word is
-    by now is the forward probability of a hidden Markov model (Rabiner 1989, section III.A).
-
-    Digits, marks and Latin are as likely as that a word ends there; behind another of them it says nothing.
+    `tag` is BCP 47's (km), `script` is what Unicode calls its letters (khmer), `characters` are those that a recogniser
+    knows, of which fonts may lack the `rare` ones. `normalise` names a rule of `normalise.RULES`; `look_alikes` are
+    spellings that no eye can tell apart, each with the one that is read. `words` is a gzip file with a word a line,
+    `fonts` a folder, whose `val_families` are seen in validation only; `page_font` shows what was read. `phrases` are
+    what `text.LineText` fills in; `samples` are texts that show whether a font is drawn well; `starter` is an exported
+    recogniser; `tesseract` is the language's name there.
     """
 
-    def __init__(self, words: Iterable[str], charset: Charset, order: int = ORDER) -> None:
-        self.classes, self.order = len(charset), order
-        self.letter = np.zeros(self.classes, bool)
-        for index, character in enumerate(charset.characters, start=1):
-            kind = unicodedata.category(character)
-            self.letter[index] = kind in LETTERS and is_of(character, charset.script)
-        text = [END] * order  # long enough to count in, even if the charset spells no word
-        for word in words:
-            if not charset.missing(word):
-                text += [*charset.encode(word), END]
-        found = np.array(text, np.int64)
-        found = np.where(self.letter[found], found, END)
-        self.grams = [Grams(found, size, self.classes) for size in range(1, order + 1)]
-        self.distribution = lru_cache(CACHED)(self.distribution)
-        self.word = lru_cache(CACHED)(self.word)
+    key: str
+    name: str
+    tag: str
+    script: str
+    characters: str
+    fonts: str
+    page_font: str
+    phrases: Mapping[str, Any]
+    val_families: Sequence[str]
+    normalise: str = "plain"
+    look_alikes: Mapping[str, str] = field(default_factory=dict)
+    rare: str = ""
+    words: str | None = None
+    samples: Sequence[str] = ()
+    starter: str | None = None
+    tesseract: str | None = None
 
-    def __call__(self, prefix: tuple[int, ...], c: int) -> float:
-        """p of `c` behind `prefix`, or NaN where it says nothing.
-
-        To be asked for a prefix after the shorter ones, as a search does: every word goes on from the one before.
-        """
-        begin = len(prefix)
-        while begin and self.letter[prefix[begin - 1]]:
-            begin -= 1
-        if begin < len(prefix):
-            word = self.word(prefix[begin:])
-            return sum(self.ways(word, c)) if self.letter[c] else word.end
-        return self.distribution((END,)).item(c) if self.letter[c] else math.nan
-
-    def word(self, letters: tuple[int, ...]) -> "Word":
-        """What is known of the last word in a run of letters."""
-        ways = [1.0] + [0.0] * (self.order - 1)
-        if len(letters) > 1:
-            ways = self.ways(self.word(letters[:-1]), letters[-1])
-        total = sum(ways)
-        *lengths, longest, longer = (p / total for p in ways)
-        lengths.append(longest + longer)
-        rows = [
-            self.distribution((END, *letters[-length:])[1 - self.order :]) for length in range(1, self.order)
-        ]
-        return Word(lengths, rows, sum(p * row.item(END) for p, row in zip(lengths, rows, strict=True)))
-
-    def ways(self, word: "Word", letter: int) -> list[float]:
-        """p of the letter as the next word's first, and behind 1, 2, ... letters of this word: ORDER of them."""
-        longer = [p * row.item(letter) for p, row in zip(word.lengths, word.rows, strict=True)]
-        return [word.end * self.distribution((END,)).item(letter), *longer]
-
-    def distribution(self, context: tuple[int, ...]) -> np.ndarray:
-        """p (classes,) of what follows the letters in a word, or all of the word after an END."""
-        if context:
-            shorter = self.distribution(context[1:])
-        else:
-            shorter = (self.letter | (np.arange(self.classes) == END)) / (self.letter.sum() + 1)
-        followers, counts = self.grams[len(context)].after(context)
-        if not len(counts):
-            return shorter
-        total = counts.sum() + len(counts)
-        p = shorter * (len(counts) / total)
-        p[followers] += counts / total
-        if context == (END,):  # a word has a letter at least
-            p[END] = 0
-            p /= p.sum()
-        return p
+    def setting(self, name: str) -> Any:
+        """One value of the entry, as `${language:khmer,words}` has it in a config."""
+        if name not in {each.name for each in fields(self)}:
+            raise UserError(f"a language has no {name!r}", str(entry(self.key)), "correct the name")
+        return getattr(self, name)
 
 
-class Word(NamedTuple):
-    """A word that may still go on."""
+def find_language(key: str) -> Language:
+    """The language of a name in `languages/`, or of a YAML file; UserError lists what is known.
 
-    lengths: list[float]  # p that it has 1, 2, ... ORDER - 1 letters by now; the last: that many or more
-    rows: list[np.ndarray]  # for each of them: what follows, (classes,)
-    end: float  # p that it ends here
+    >>> find_language("khmer").tag
+    'km'
+    >>> find_language("klingon")
+    Traceback (most recent call last):
+    ...
+    shared.errors.UserError: no language 'klingon' (language): choose khmer, thai, or give a YAML file of your own
+    """
+    path = entry(key)
+    if not path.is_file():
+        raise UserError(
+            f"no language {key!r}",
+            "language",
+            f"choose {', '.join(known())}, or give a YAML file of your own",
+        )
+    return read_entry(key, path.resolve())
 
 
-class Grams:
-    """Every sequence of `size` classes in a text, and how often it stands there."""
+def known() -> list[str]:
+    """Names of the languages in `languages/`."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
-    def __init__(self, text: np.ndarray, size: int, classes: int) -> None:
-        # Sequences are counted as numbers whose digits are the classes.
-        self.weights = classes ** np.arange(size - 1, -1, -1, dtype=np.int64)
-        found = np.lib.stride_tricks.sliding_window_view(text, size) @ self.weights
-        codes, self.counts = np.unique(found, return_counts=True)
-        self.contexts, self.followers = codes // classes, codes % classes
 
-    def after(self, context: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """The classes that stand behind a context, and how often each does."""
-        code = int(np.array(context, np.int64) @ self.weights[1:])
-        begin, end = np.searchsorted(self.contexts, (code, code + 1))
-        return self.followers[begin:end], self.counts[begin:end]
+def entry(key: str) -> Path:
+    """The file in which a language stands, or would stand."""
+    return Path(key).expanduser() if key.endswith(SUFFIXES) else FOLDER / f"{key}.yaml"
+
+
+@cache
+def read_entry(key: str, path: Path) -> Language:
+    content = read_yaml(path)
+    names = {each.name for each in fields(Language)} - {"key"}
+    needed = {each.name for each in fields(Language) if each.default is each.default_factory is MISSING} - {
+        "key"
+    }
+    if unknown := sorted(content.keys() - names):
+        raise UserError(
+            f"a language has no {unknown[0]!r}", str(path), f"its keys are {', '.join(sorted(names))}"
+        )
+    if missing := sorted(name for name in needed if not content.get(name)):
+        raise UserError(
+            f"{missing[0]!r} is missing", str(path), "write it as shared/ocr/languages/khmer.yaml does"
+        )
+
+    for name in ("words", "fonts", "page_font", "starter"):
+        if content.get(name):
+            content[name] = str(located(path.parent, content[name]))
+    content["characters"] = joined(content["characters"], path)
+    return Language(key=key, **content)
+
+
+def located(folder: Path, name: str) -> Path:
+    """A file or folder that is named from `folder` or from the repository's root."""
+    beside = folder / Path(name).expanduser()
+    return beside if beside.exists() else ROOT / name
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a file; UserError if it holds none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"cannot be read: {' '.join(str(error).split())}", str(path), "write YAML in UTF-8"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError("holds no keys", str(path), "write it as the files of shared/ocr/languages are")
+    return content
+
+
+def joined(characters: Any, path: Path) -> str:
+    """The characters of a list of strings; UserError if one stands there twice."""
+    if not isinstance(characters, list) or not all(isinstance(each, str) for each in characters):
+        raise UserError("`characters` is no list of strings", str(path), 'quote them: ["abc", "0123"]')
+    found = "".join(characters)
+    if twice := {character for character in found if found.count(character) > 1}:
+        raise UserError(f"{sorted(twice)} stand twice", str(path), "name each character once")
+    return found

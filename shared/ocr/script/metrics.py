@@ -12,12 +12,12 @@ from shared.ocr.script.normalise import fold, normalise
 class ErrorRates:
     """Sums over lines; `raw` compares normalised text, all else what the eye can tell apart (`fold`)."""
 
-    script: str
+    language: str
     sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
 
     def add(self, reference: str, read: str) -> None:
-        raw = normalise(reference, self.script), normalise(read, self.script)
-        folded = fold(reference, self.script), fold(read, self.script)
+        raw = normalise(reference, self.language), normalise(read, self.language)
+        folded = fold(reference, self.language), fold(read, self.language)
         words = folded[0].split(), folded[1].split()
         counts = {
             "lines": 1,
@@ -46,9 +46,9 @@ class ErrorRates:
 NAMES = ("lines", "right", "characters", "edits", "raw_characters", "raw_edits", "words", "word_edits")
 
 
-def error_rates(references: Iterable[str], read: Iterable[str], script: str) -> dict[str, float]:
+def error_rates(references: Iterable[str], read: Iterable[str], language: str) -> dict[str, float]:
     """`ErrorRates` of two lists of lines."""
-    rates = ErrorRates(script)
+    rates = ErrorRates(language)
     for reference, text in zip(references, read, strict=True):
         rates.add(reference, text)
     return rates.rates()

@@ -1,5 +1,6 @@
 """One spelling for each picture: labels and error rates go through the same normalisation.
 
+A language's entry names its rule in RULES; what needs none is written "plain".
 Khmer and Thai can be typed in several code orders that look alike; a recogniser sees only the picture.
 NFKC is never used: it takes the Thai vowel am apart. Reordering follows the Khmer syllable
 BASE ROBAT? (COENG CONSONANT)* SHIFTER? VOWEL* SIGN*, coeng RO last among the subscripts (Unicode Standard, 16.4).
@@ -7,7 +8,11 @@ BASE ROBAT? (COENG CONSONANT)* SHIFTER? VOWEL* SIGN*, coeng RO last among the su
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
+
+from shared.errors import UserError
+from shared.ocr.script.language import find_language
 
 INVISIBLE = dict.fromkeys([0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD])
 COENG, RO, ROBAT = "\u17d2", "\u179a", "\u17cc"
@@ -17,31 +22,47 @@ UPPER_VOWELS = set("\u17b7\u17b8\u17b9\u17ba\u17be")
 TAKES_TRIISAP = set("កខចឆដឋណតថផសហឡអ")
 KHMER_CLUSTER = re.compile("([\u1780-\u17b3])((?:\u17d2[\u1780-\u17b3]|[\u17b6-\u17d1\u17dd])+)")
 KHMER_MARK = re.compile("\u17d2[\u1780-\u17b3]|[\u17b6-\u17d1\u17dd]")
+KHMER_STOP = re.compile(r"\s+([។ៗ៖])")  # no space stands before it
 KHMER_OLD = {"ឣ": "អ", "ឤ": "អា", "\u17b4": "", "\u17b5": "", "\u17d3": "", "\u17d8": "។ល។"}  # deprecated
 
 THAI_MARKS = re.compile("[\u0e31\u0e33-\u0e3a\u0e47-\u0e4e]{2,}")
 THAI_AM = re.compile("\u0e4d([\u0e47-\u0e4e]*)\u0e32")  # am in two pieces, the tone between them or not
 
 
-def normalise(text: str, script: str) -> str:
-    """The canonical spelling of a line: idempotent; spaces collapsed, invisible characters gone."""
+def normalise(text: str, language: str) -> str:
+    """The canonical spelling of a line: idempotent; spaces collapsed, invisible characters gone.
+
+    >>> normalise("  ส\u0e4d\u0e32คัญ ", "thai")  # am in two pieces
+    'สำคัญ'
+    """
+    rule = RULES.get(name := find_language(language).normalise)
+    if rule is None:
+        raise UserError(f"no rule {name!r} (normalise)", f"language {language}", f"choose {', '.join(RULES)}")
     text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
-    text = {"khmer": khmer, "thai": thai}[script](text)
-    return re.sub(" ([។ៗ៖])", r"\1", " ".join(text.split()))
+    return " ".join(rule(text).split())
 
 
-def fold(text: str, script: str) -> str:
-    """`normalise`, and one letter for each group that no eye can tell apart."""
-    text = normalise(text, script)
-    if script == "khmer":
-        return khmer(text.replace("\u17d2\u178a", "\u17d2\u178f"))  # coeng DA looks like coeng TA
-    return text
+def fold(text: str, language: str) -> str:
+    """`normalise`, and one spelling for each group that no eye can tell apart.
+
+    >>> fold("ប\u17d2\u178aី", "khmer") == "ប\u17d2\u178fី"  # coeng DA looks like coeng TA
+    True
+    """
+    text = normalise(text, language)
+    looks = find_language(language).look_alikes
+    if not any(spelling in text for spelling in looks):
+        return text
+
+    for spelling, read in looks.items():
+        text = text.replace(spelling, read)
+    return normalise(text, language)
 
 
 def khmer(text: str) -> str:
     for old, new in KHMER_OLD.items():
         text = text.replace(old, new)
-    return KHMER_CLUSTER.sub(lambda found: found[1] + khmer_marks(found[1], found[2]), text)
+    text = KHMER_CLUSTER.sub(lambda found: found[1] + khmer_marks(found[1], found[2]), text)
+    return KHMER_STOP.sub(r"\1", text)
 
 
 @lru_cache(5000)  # few syllables, often
@@ -93,3 +114,7 @@ def thai_order(mark: str) -> tuple[int, int]:
     else:
         place = 4 if mark == "\u0e33" else 1
     return place, unicodedata.combining(mark)
+
+
+# A rule by the name that a language's entry gives; without its own, only Unicode's NFC and spaces are put in order.
+RULES: dict[str, Callable[[str], str]] = {"plain": str, "khmer": khmer, "thai": thai}

@@ -3,15 +3,15 @@
 import gzip
 import string
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-import yaml
 from numpy.random import Generator
 
 from shared.errors import UserError
+from shared.ocr.script.language import SUFFIXES, find_language, read_yaml
 
-FOLDER = Path(__file__).parents[1] / "phrases"
 VAL_SHARE = 20  # one word in so many is kept for validation
 
 
@@ -31,13 +31,29 @@ def read_words(path: str | Path, validation: bool) -> list[str]:
     return [word for word in words if (zlib.crc32(word.encode()) % VAL_SHARE == 0) == validation]
 
 
+def read_phrases(name: str) -> Mapping[str, Any]:
+    """The phrases of a language, or of a YAML file; UserError names what is missing in them."""
+    content = read_yaml(Path(name).expanduser()) if name.endswith(SUFFIXES) else {"tag": name}
+    found = find_language(name).phrases if "tag" in content else content
+    needed = ("patterns", "months", "marks", "brackets", "country", "digits")
+    if missing := [key for key in needed if key not in found]:
+        raise UserError(f"phrases lack {missing[0]!r}", name, f"give them {', '.join(needed)}")
+    if len(found["digits"]) != len(string.digits):
+        raise UserError(f"{found['digits']!r} are not ten digits", name, "give those of 0 to 9, in order")
+    return found
+
+
 class LineText:
-    """Draws lines of about `length` characters; `phrases` is a YAML file or the name of one in `phrases/`."""
+    """Draws lines of about `length` characters from words and phrases.
+
+    `phrases` is a language, or a YAML file with `patterns` to fill in, `months`, `marks` between parts, `brackets`
+    around them, a `country` code of telephone numbers and the script's own `digits`, which about half of the lines get.
+    Slots of a pattern: {word} {day} {month} {year} {count} {price} {phone} {hour} {minute} {latin}.
+    """
 
     def __init__(self, words: list[str], phrases: str, phrase_share: float = 0.25) -> None:
         self.words, self.phrase_share = words, phrase_share
-        path = Path(phrases) if phrases.endswith((".yaml", ".yml")) else FOLDER / f"{phrases}.yaml"
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_phrases(phrases)
         self.patterns, self.months = content["patterns"], content["months"]
         self.marks, self.brackets, self.country = content["marks"], content["brackets"], content["country"]
         self.native = str.maketrans(string.digits, content["digits"])

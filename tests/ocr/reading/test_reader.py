@@ -89,12 +89,12 @@ def test_smaller_files_read_the_same_or_are_refused(reader, folder):
     lines = [read_line(folder / f"{name}.png", 32) for name in "ab"]
     model = stripes()
     for precision in ("fp32", "fp16", "int8"):
-        assert "0.0000" in gate(model, shrink(model, precision), lines, ["កខគ", "គក"], precision)
+        assert "0.0000" in gate(model, shrink(model, precision), lines, ["កខគ", "គក"], "khmer", precision)
     with pytest.raises(UserError, match="precision"):
         shrink(model, "int4")
     deaf = model.replace(np.float32(-0.2).tobytes(), np.float32(0.2).tobytes())
     with pytest.raises(UserError, match="CER"):
-        gate(model, deaf, lines, ["កខគ", "គក"], "int8")
+        gate(model, deaf, lines, ["កខគ", "គក"], "khmer", "int8")
 
 
 def test_the_parity_gate_sees_a_difference():

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 CHARACTERS = "កខគ"
 
 
-def stripes() -> bytes:
+def stripes(language: str | None = None) -> bytes:
     """Class = 4 - mean ink of a frame / 64: white is blank, darker columns are ក, ខ, គ."""
     nodes = [
         helper.make_node("Cast", ["image"], ["grey"], to=TensorProto.FLOAT),
@@ -38,7 +38,8 @@ def stripes() -> bytes:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    facts = {"characters": CHARACTERS, "script": "khmer", "height": 32}
+    made_for = {"language": language} if language else {"script": "khmer"}  # as files of before have it
+    facts = {"characters": CHARACTERS, "height": 32, **made_for}
     helper.set_model_props(model, {"trainyard": json.dumps(facts)})
     onnx.checker.check_model(model)
     return model.SerializeToString()

@@ -105,9 +105,9 @@ def test_a_gate_refuses_what_reads_otherwise(monkeypatch):
     lines = [{"image": np.zeros((32, 64), np.uint8), "text": "ก"}] * 8
     monkeypatch.setattr(gates, "read_officially", lambda images, folder, engine: ["ก"] * 7 + ["ข"])
     with pytest.raises(UserError, match=r"x: 87.5 % of 8"):
-        gates.compare_lines(lines, ["ก"] * 8, Path(), "x", "fp32")
+        gates.compare_lines(lines, ["ก"] * 8, Path(), "x", "thai", "fp32")
     monkeypatch.setattr(gates, "read_officially", lambda images, folder, engine: ["ก"] * 8)
-    assert gates.compare_lines(lines, ["ก"] * 8, Path(), "x", "fp32").startswith("x: 100.0 % of 8")
+    assert gates.compare_lines(lines, ["ก"] * 8, Path(), "x", "thai", "fp32").startswith("x: 100.0 % of 8")
 
 
 @pytest.mark.parametrize(

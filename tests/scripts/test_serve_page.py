@@ -6,10 +6,11 @@ import shutil
 import pytest
 import requests
 
-from projects.thai_ocr.serve import find
+from scripts.serve import find_model
 from shared.config.root import ROOT
 from shared.errors import UserError
-from tests.projects.thai_ocr.serving import served
+from shared.ocr.script.language import find_language
+from tests.scripts.serving import served
 
 playwright = pytest.importorskip("playwright.sync_api")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -26,7 +27,7 @@ DROP = """([name, data]) => {
 @pytest.fixture(scope="module", params=["khmer", "thai"])
 def server(request):
     try:
-        find(request.param, "")
+        find_model(find_language(request.param), "")
     except UserError as error:
         pytest.skip(str(error))
     with served(language=request.param) as (address, _):

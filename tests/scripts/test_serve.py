@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from projects.thai_ocr.serve import DEFAULTS, find, main
+from scripts.serve import DEFAULTS, main
 from shared.config.root import ROOT
 from shared.ocr.script import ctc
+from shared.ocr.script.language import find_language
 from shared.serve import server
-from tests.projects.thai_ocr.serving import SERVE, command, served
+from tests.scripts.serving import SERVE, command, served
 from tests.serve.hostile import files
 
 LINES = sorted((ROOT / "docs" / "samples" / "khmer").glob("*.png"))
@@ -40,7 +41,7 @@ def test_it_serves_and_stops_in_peace():
 def test_it_reads_with_the_language_model_unless_told_otherwise(monkeypatch, beam, searches):
     found = []
     monkeypatch.setattr(server, "serve", lambda app, service, host, port: found.append(service.reader))
-    main(**{**DEFAULTS, "beam": beam})
+    main(**{**DEFAULTS, "language": "khmer", "beam": beam})
     assert [reader.decode is not ctc.greedy for reader in found] == [searches]
 
 
@@ -109,13 +110,14 @@ def test_neither_torch_nor_paddle_is_imported():
     code = f"""
 import sys, io
 sys.path.insert(0, {str(ROOT)!r})
-from projects.thai_ocr import serve
+from scripts import serve
+from shared.ocr.script.language import find_language
 from shared.ocr.reading.reader import Reader
 import shared.serve.server
 from shared.serve.app import create_app
 from shared.serve.limits import Limits
 from shared.serve.service import Service
-client = create_app(Service(Reader(serve.find("khmer", "")), "khmer", Limits())).test_client()
+client = create_app(Service(Reader(serve.find_model(find_language("khmer"), "")), "khmer", Limits())).test_client()
 answer = client.post("/v1/recognize", data={{"image": (io.BytesIO(open({str(LINES[0])!r}, "rb").read()), "a.png")}})
 assert answer.json["results"][0]["text"], answer.json
 print(sorted({{"torch", "paddle", "lightning", "albumentations"}} & sys.modules.keys()))
@@ -127,9 +129,15 @@ print(sorted({{"torch", "paddle", "lightning", "albumentations"}} & sys.modules.
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["language=lao"], "no language 'lao' (language): choose thai or khmer"),
-        (["model=/no/such.onnx"], "no file /no/such.onnx (model): give model=FILE.onnx"),
-        (["beam=0"], "'0' is no number from 1 to 100 (beam): say 8"),
+        (
+            ["language=lao"],
+            "no language 'lao' (language): choose khmer, thai, or give a YAML file of your own",
+        ),
+        (
+            ["language=thai", "model=/no/such.onnx"],
+            "no file /no/such.onnx (checkpoint): give checkpoint=FILE.onnx",
+        ),
+        (["language=thai", "beam=0"], "'0' is no number from 1 to 100 (beam): say 8"),
         (["language=khmer", "port=web"], "'web' is no number from 0 to 65535 (port)"),
         (["language=khmer", "queue=3"], "would not fit into the queue (queue): give 32 or more"),
         (["language=khmer", f"model={SERVE}"], "not an exported recogniser"),
@@ -137,7 +145,10 @@ print(sorted({{"torch", "paddle", "lightning", "albumentations"}} & sys.modules.
             ["language=khmer", "host=no.such.host.invalid", "port=0"],
             "cannot listen on no.such.host.invalid:0",
         ),
-        (["language=thai", f"model={find('khmer', '')}"], "reads khmer (language): say khmer"),
+        (
+            ["language=thai", f"checkpoint={find_language('khmer').starter}"],
+            "reads khmer (language): say language=khmer",
+        ),
         (["langauge=thai"], "unknown argument (langauge)"),
     ],
 )
@@ -145,6 +156,11 @@ def test_mistakes_are_explained_in_one_line(words, said):
     done = subprocess.run(command(*words), capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_the_command_of_before_still_serves_thai():
+    with served(file=ROOT / "projects" / "thai_ocr" / "serve.py", language="") as (address, _):
+        assert requests.get(f"{address}/v1/models", timeout=10).json()["models"][0]["language"] == "thai"
 
 
 def test_a_port_in_use_is_named():

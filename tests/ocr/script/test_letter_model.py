@@ -8,9 +8,9 @@ import pytest
 
 from shared.config.root import ROOT
 from shared.ocr.reading import predict as prediction
-from shared.ocr.script import ctc, language
+from shared.ocr.script import ctc, letter_model
 from shared.ocr.script.charset import Charset
-from shared.ocr.script.language import END, LetterModel, decoder
+from shared.ocr.script.letter_model import END, LetterModel, decoder
 from shared.ocr.script.text import read_words
 
 LETTERS = Charset("កខគ 1a", "khmer")
@@ -24,7 +24,7 @@ def script(request):
 
 @pytest.fixture(scope="module")
 def model(script):
-    words = read_words(ROOT / "assets/words" / f"{script.script}.txt.gz", validation=False)
+    words = read_words(ROOT / "assets/words" / f"{script.language}.txt.gz", validation=False)
     return LetterModel(words, script)
 
 
@@ -106,7 +106,7 @@ def test_a_digit_inside_a_word_ends_it_and_another_scripts_letter_is_no_letter()
 def test_a_word_of_the_list_is_likelier_whole_than_cut_short(script, model):
     """Behind a whole word a space may well stand; one letter earlier, less so."""
     words = [
-        w for w in read_words(ROOT / "assets/words" / f"{script.script}.txt.gz", False)[::400] if len(w) > 3
+        w for w in read_words(ROOT / "assets/words" / f"{script.language}.txt.gz", False)[::400] if len(w) > 3
     ]
     space = script.encode(" ")[0]
     won = [
@@ -127,7 +127,7 @@ def test_probabilities_of_letters_sum_to_one(script, model):
 
 def test_words_kept_for_validation_are_likelier_than_their_letters_shuffled(script, model):
     """They are no words of the model, but words of the language."""
-    words = read_words(ROOT / "assets/words" / f"{script.script}.txt.gz", validation=True)[:300]
+    words = read_words(ROOT / "assets/words" / f"{script.language}.txt.gz", validation=True)[:300]
     draw, won = np.random.default_rng(0), 0
     words = [w for w in words if len(set(w)) > 3 and not script.missing(w)]
     for word in words:
@@ -142,7 +142,7 @@ def surprise(model: LetterModel, classes: list[int]) -> float:
 
 def test_the_search_mends_an_unclear_letter_and_keeps_digits(script):
     """A letter of a word that the network half sees as another; digits and Latin stay what they were."""
-    word, other = {"khmer": ("ភាសាខ្មែរ", "ង"), "thai": ("ภาษาไทย", "ญ")}[script.script]
+    word, other = {"khmer": ("ភាសាខ្មែរ", "ង"), "thai": ("ภาษาไทย", "ญ")}[script.language]
     text = f"{word} 2024 x7"
     scores = np.full((2 * len(text), len(script)), -9.0)
     for i, c in enumerate(script.encode(text)):
@@ -158,7 +158,7 @@ def test_words_are_counted_as_labels_are_spelled(monkeypatch):
     """Coeng DA looks like coeng TA: no label has it, so that no network reads it."""
     model = []
     monkeypatch.setattr(
-        language, "LetterModel", lambda words, charset: model.append(LetterModel(words, charset))
+        letter_model, "LetterModel", lambda words, charset: model.append(LetterModel(words, charset))
     )
     khmer = Charset.load("khmer")
     decoder(khmer, 8)
@@ -173,8 +173,8 @@ def test_a_script_without_shipped_words_is_read_by_the_best_path():
 def test_predict_reads_with_the_language_model_or_as_paddleocr_does(monkeypatch, script, beam, searches):
     """Left alone, Khmer's reads as well as it can; Thai's reads what PaddleOCR will read from the exported folder."""
     given = {"beam": beam} if beam else {}
-    searches = script.script == "khmer" if searches is None else searches
-    predict = import_module(f"projects.{script.script}_ocr.predict")
+    searches = script.language == "khmer" if searches is None else searches
+    predict = import_module(f"projects.{script.language}_ocr.predict")
     read = []
     monkeypatch.setattr(prediction, "predict", lambda reader, images, out: read.append(reader.decode))
     predict.main(**{**predict.DEFAULTS, **given})

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from shared.config.root import ROOT
 
-SERVE = ROOT / "projects" / "thai_ocr" / "serve.py"
+SERVE = ROOT / "scripts" / "serve.py"
 
 
 def command(*words: str) -> list[str]:
@@ -17,10 +18,12 @@ def command(*words: str) -> list[str]:
 
 
 @contextmanager
-def served(*words: str, language: str = "khmer") -> Iterator[tuple[str, subprocess.Popen]]:
+def served(
+    *words: str, language: str = "khmer", file: Path = SERVE
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """The address and the process of `serve.py language=... port=0 ...`; killed in the end."""
     process = subprocess.Popen(
-        command(f"language={language}", "port=0", *words),
+        [sys.executable, str(file), *([f"language={language}"] if language else []), "port=0", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
