@@ -132,11 +132,11 @@ def lines_of(french: str):
     return data
 
 
-def test_an_unknown_language_is_answered_with_those_that_are_known(command):
+def test_an_unknown_language_is_answered_with_those_that_are_known(command, tmp_path):
     assert known() == ["khmer", "thai"]
     with pytest.raises(UserError, match=r"no language 'lao' \(language\): choose khmer, thai, or give"):
         normalise("ກ", "lao")
-    done = command(train, "khmer_ocr", "data.charset=lao")
+    done = command(train, "khmer_ocr", "data.charset=lao", f"run_dir={tmp_path}")
     assert done.code == 2 and "khmer, thai" in done.err and len(done.err.splitlines()) == 1
 
 

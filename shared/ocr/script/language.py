@@ -51,6 +51,7 @@ class Language:
         return getattr(self, name)
 
 
+@cache  # asked for every line
 def find_language(key: str) -> Language:
     """The language of a name in `languages/`, or of a YAML file; UserError lists what is known.
 
@@ -68,7 +69,7 @@ def find_language(key: str) -> Language:
             "language",
             f"choose {', '.join(known())}, or give a YAML file of your own",
         )
-    return read_entry(key, path.resolve())
+    return read_entry(key, path)
 
 
 def known() -> list[str]:
@@ -81,7 +82,6 @@ def entry(key: str) -> Path:
     return Path(key).expanduser() if key.endswith(SUFFIXES) else FOLDER / f"{key}.yaml"
 
 
-@cache
 def read_entry(key: str, path: Path) -> Language:
     content = read_yaml(path)
     names = {each.name for each in fields(Language)} - {"key"}
