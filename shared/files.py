@@ -89,7 +89,7 @@ class Growing:
         with self.lock:
             size = self.path.stat().st_size if self.path.exists() else 0
             try:
-                with self.path.open("a", newline="", encoding="utf-8") as file:
+                with self.path.open("a", newline="", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(self.waiting + text)
                 self.waiting = ""
             except OSError as error:
@@ -110,7 +110,9 @@ class Growing:
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text` in one step; readers see the old file or the new one, never a part."""
     with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(
+            text, encoding="utf-8", errors="backslashreplace"
+        )  # names of files need not be text
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from projects.imagenet_resnet.ilsvrc import DEVKIT_FOLDER, scan_flat
-from shared.data.folder import Split, class_folders, in_words, is_image, scan_classes
+from shared.data.folder import Split, advice, class_folders, in_words, is_image, scan_classes
 from shared.errors import UserError
 
 LAYOUTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")  # class folders at the root; Kaggle's archive
@@ -41,7 +41,9 @@ def scan_folders(root: Path, seed: int = 0) -> Folders:
     remarks = [f"{name}/ is not used" for found in places.values() for name in found[1:]]
     remarks += [f"validates on {places['val'][0]}/"] * (places["val"][0] != "val")
     remarks += [
-        f"left out of {places[name][0]}/: {in_words(kinds)}" for name, kinds in left_out.items() if kinds
+        f"left out of {places[name][0]}/: {in_words(kinds)}{advice(kinds)}"
+        for name, kinds in left_out.items()
+        if kinds
     ]
     if os.path.realpath(base / places["train"][0]) == os.path.realpath(base / places["val"][0]):
         remarks.append("train and val are one folder: validation shows what was learned by heart")
@@ -63,7 +65,12 @@ def find_layout(root: Path) -> Path | None:
     for layout in LAYOUTS:
         if (root / layout).is_dir() and find_split(root / layout, TRAIN):
             return root / layout
-    if class_folders(root) and not find_split(root, VAL):
+    inside = class_folders(root)
+    if deeper := next((name for name in inside if find_split(root / name, TRAIN)), None):
+        raise UserError(
+            f"{root} has no train/ folder, but {deeper}/ has", "data.root", f"point it at {root / deeper}"
+        )
+    if inside and not find_split(root, VAL):
         return None
     has = (
         "images, but no class folders"
@@ -102,8 +109,9 @@ def split_flat(root: Path, seed: int) -> Folders:
             side.labels.append(label)
     counts = f"{len(sides[1].paths):,} of {len(every.paths):,} images"
     remark = f"no train/ in {root}: {counts}, a fifth of each class by data.seed={seed}, are validated"
-    remarks = [remark] + [f"left out of {root}: {in_words(left_out)}"] * bool(left_out)
-    return Folders(*sides, remarks + one_class(every))
+    remarks = [remark] + [f"left out of {root}: {in_words(left_out)}{advice(left_out)}"] * bool(left_out)
+    deeper = f"; if its folders are the classes, point data.root at {root / every.classes[0]}"
+    return Folders(*sides, remarks + [text + deeper for text in one_class(every)])
 
 
 def digest(seed: int, name: str) -> bytes:

@@ -139,7 +139,8 @@ def deep_colours(data: bytes, image: Image.Image) -> np.ndarray | None:
     """RGB of more than 8 bits (H, W, 3), of which Pillow would keep the upper eight; else None."""
     png = image.format == "PNG" and data[24] == 16  # the bit depth in its header
     tiff = image.format == "TIFF" and 16 in image.tag_v2.get(258, ())  # BitsPerSample
-    if image.mode.startswith("I") or not (png or tiff):
+    pnm = image.format == "PPM" and image.tile[0].args[-1] == 2**16 - 1  # the largest value in its header
+    if image.mode.startswith("I") or not (png or tiff or pnm):
         return None
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:

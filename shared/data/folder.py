@@ -17,6 +17,11 @@ HIDDEN = {
     "@eaDir", "__MACOSX", "__pycache__", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
     "Thumbs.db", "desktop.ini",
 }  # fmt: skip
+# Pictures of kinds that are not read.
+PICTURES = (
+    ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".jpf", ".jxl", ".psd", ".svg", ".pdf", ".eps", ".exr", ".hdr",
+    ".dds", ".qoi", ".pcx", ".sgi", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2",
+)  # fmt: skip
 BACK = "link back into the data"
 
 
@@ -125,6 +130,12 @@ def refuse_empty(folder: Path, others: Mapping[str, int]) -> None:
         what = f"a class folder without images that are read: {in_words(others)}"
         raise UserError(what, str(folder), "convert them (magick mogrify -format png FILES), or delete it")
     raise UserError("a class folder without images", str(folder), "fill it, or delete it")
+
+
+def advice(left_out: Mapping[str, int]) -> str:
+    """What to do about pictures that are not read; empty if there are none."""
+    kinds = [kind for kind in left_out if kind in PICTURES]
+    return f" (to use them, convert: magick mogrify -format png *{kinds[0]})" if kinds else ""
 
 
 def in_words(left_out: Mapping[str, int]) -> str:

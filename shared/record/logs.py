@@ -21,13 +21,24 @@ class ConsoleHandler(logging.StreamHandler):
     def stream(self) -> TextIO:
         return sys.stdout
 
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
 
 class FileHandler(logging.FileHandler):
     """`train.log`; while its disk is full, lines reach the console alone, and without a traceback each."""
 
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
+
+
+def printable(text: str) -> str:
+    """Names of files need not be text: bytes that are none become `\\udcff` and the like."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def hush() -> None:

@@ -112,9 +112,10 @@ def test_of_several_pages_the_first_is_read_and_that_is_said(small):
     assert difference(pixels, small) == 0 and "pages.tif: has more than one frame or page" in said[0]
 
 
-@pytest.mark.parametrize("ending", [".png", ".tiff"])
 @pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])
-@pytest.mark.parametrize("colours", [1, 3, 4])
+@pytest.mark.parametrize(
+    "ending, colours", [*((e, c) for e in (".png", ".tiff") for c in (1, 3, 4)), (".pgm", 1), (".ppm", 3)]
+)
 def test_few_bits_in_a_deep_file_do_not_become_black(small, ending, depth, colours):
     grey = small[:, :, :1].astype(np.uint16)
     deep = np.repeat(np.rint(grey / 255 * (2**depth - 1)).astype(np.uint16), colours, axis=2)

@@ -68,7 +68,7 @@ def test_one_class_only_and_what_was_left_out_are_said(tmp_path):
     data = ImageFolderData(str(tmp_path))
     data.prepare()
     assert data.remarks == [
-        "left out of train/: 1 .heic",
+        "left out of train/: 1 .heic (to use them, convert: magick mogrify -format png *.heic)",
         "left out of val/: 1 hidden",
         "one class only, cat: there is nothing to tell apart",
     ]
@@ -96,3 +96,31 @@ def test_what_is_no_layout_is_refused(tmp_path, make, why):
     make(root)
     with pytest.raises(UserError, match=why):
         scan_folders(root)
+
+
+def test_a_folder_too_high_is_told_where_to_point(tmp_path):
+    fill(tmp_path / "data" / "train")
+    fill(tmp_path / "data" / "val")
+    with pytest.raises(UserError, match=r"no train/ folder, but data/ has .*point it at .*/data$"):
+        scan_folders(tmp_path)
+    fill(tmp_path / "flat" / "animals")
+    remarks = scan_folders(tmp_path / "flat").remarks
+    assert "one class only, animals" in remarks[-1] and remarks[-1].endswith(
+        "data.root at " + str(tmp_path / "flat/animals")
+    )
+
+
+def test_names_that_are_no_text_are_named_all_the_same(tiny, tmp_path):
+    for split in ("train", "val"):
+        for name in ("caf\udce9", "犬"):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            for number in range(16):
+                (tmp_path / "images" / split / name / f"\udcff{number}.jpg").write_bytes(
+                    JPEG if number else b""
+                )
+    ended = tiny("data=imagenet", f"data.root={tmp_path / 'images'}", "hardware.workers=0")
+    assert ended.code == 0 and "Logging error" not in ended.err and "Traceback" not in ended.err, ended.err[
+        -2000:
+    ]
+    assert "skipped" in ended.out and "\\udcff0.jpg: empty file" in ended.out
+    assert "\\udcff0.jpg: empty file" in (ended.run_dir / "train.log").read_text(encoding="utf-8")
