@@ -50,9 +50,8 @@ class EarlyStopping:
         epoch = Epoch.of(schedule, trainer.current_epoch + 1, schedule.total_steps, every)
         decision = self.policy.observe(epoch, value)
         began, self.paused = decision.paused and not self.paused, decision.paused
-        if decision.stop or began or "would have stopped" in decision.reason:
-            kind = decision.status or "patience_paused"
-            task.rails.folder.events.add(kind, decision.reason, epoch=epoch.number, step=trainer.global_step)
         if decision.stop:
-            trainer.should_stop = True
-            task.rails.summary["status"] = decision.status
+            task.rails.stop(trainer, decision.status, decision.status, decision.reason)
+        elif began or "would have stopped" in decision.reason:
+            at = {"epoch": epoch.number, "step": trainer.global_step}
+            task.rails.folder.events.add("patience_paused", decision.reason, **at)

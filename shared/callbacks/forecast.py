@@ -74,7 +74,7 @@ class Forecast:
         task.columns["forecast/final"] = float(made.median[-1])
         if made.target is not None:
             task.columns["forecast/p_target"] = made.target["probability"]
-            self._judge(trainer, task, epoch, made)
+            self._judge(trainer, task, made)
 
     def _made(self, trainer: lightning.Trainer, task: Task, target: float | None) -> Forecasted:
         """The forecast from the run folder's own files, under the schedule that the optimizer follows."""
@@ -82,16 +82,14 @@ class Forecast:
         request = Request(metric=task.rails.monitor, target=target, until=trainer.max_epochs)
         return forecast(run, request, what_ifs=False)
 
-    def _judge(self, trainer: lightning.Trainer, task: Task, epoch: int, made: Forecasted) -> None:
+    def _judge(self, trainer: lightning.Trainer, task: Task, made: Forecasted) -> None:
         probability, target = made.target["probability"], made.target["value"]
         hopeless = self.stop_below is not None and probability < self.stop_below
         self.hopeless = self.hopeless + 1 if hopeless else 0
         if self.hopeless >= self.patience:
             chance = f"{target:.4g} has a chance of {probability:.1%}"
             reason = f"{made.metric} is heading for {made.median[-1]:.4g}: {chance}"
-            task.rails.folder.events.add("forecast_stop", reason, epoch=epoch, step=trainer.global_step)
-            task.rails.summary["status"] = "early_stopped"
-            trainer.should_stop = True
+            task.rails.stop(trainer, "early_stopped", "forecast_stop", reason)
 
 
 def best_of_sweep(run_dir: Path, rails) -> float | None:

@@ -41,9 +41,7 @@ class MedianPruner:
         if own is None or (middle := behind_median(own, others, rails.mode, self.min_jobs)) is None:
             return
         message = f"epoch {epoch}: {rails.monitor} {own:.4g} is behind {middle:.4g}, the median of {len(others)} jobs"
-        rails.folder.events.add("pruned", message, epoch=epoch, step=trainer.global_step)
-        rails.summary["status"] = "early_stopped"
-        trainer.should_stop = True
+        rails.stop(trainer, "early_stopped", "pruned", message)
 
 
 def best_by(run_dir: Path, metric: str, mode: str, epoch: int) -> float | None:

@@ -20,14 +20,28 @@ UNREADABLE = (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError
 
 
 def candidates(folder: Path) -> list[Path]:
-    """Checkpoints of a folder, newest first, each file once however many names it has."""
-    files = [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]
+    """Checkpoints of a folder, newest first, each file once however many names it has.
+
+    Going by their names and the step that is in them: a copy of a folder seldom keeps the files' times.
+    """
+    names = sorted(path for path in folder.glob("*.ckpt") if not path.name.startswith("."))
     order = {"last.ckpt": 0, "previous.ckpt": 1}
-    files.sort(key=lambda path: (order.get(path.name, 2), -path.stat().st_mtime_ns))
-    found: dict[tuple[int, int], Path] = {}
-    for path in files:
-        found.setdefault((path.stat().st_dev, path.stat().st_ino), path)
-    return list(found.values())
+    names.sort(key=lambda path: order.get(path.name, 2))
+    files: dict[tuple[int, int], Path] = {}
+    for path in names:
+        files.setdefault((path.stat().st_dev, path.stat().st_ino), path)
+
+    newest = [path for path in files.values() if path.name in order]
+    others = [path for path in files.values() if path.name not in order]
+    return newest + sorted(others, key=lambda path: (_step(path), path.stat().st_mtime_ns), reverse=True)
+
+
+def _step(path: Path) -> int:
+    """The step at which a checkpoint was written; -1 for a file that does not tell."""
+    try:
+        return int(read(path)[KEY]["step"])
+    except (OSError, TypeError, *UNREADABLE):
+        return -1
 
 
 def in_folder(folder: Path) -> Path:

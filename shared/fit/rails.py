@@ -35,6 +35,12 @@ class Rails:
     summary: dict[str, Any] = field(default_factory=dict)
     ready: float = field(default_factory=time.monotonic)
 
+    def stop(self, trainer: Any, status: str, kind: str, reason: str) -> None:
+        """End the run after this epoch: `status` for summary.json, the reason as an event of this `kind`."""
+        self.folder.events.add(kind, reason, epoch=trainer.current_epoch + 1, step=trainer.global_step)
+        self.summary["status"] = status
+        trainer.should_stop = True
+
     @property
     def seconds(self) -> float:
         """How long the run has been trained up to here, in all of its sessions."""
