@@ -2,7 +2,11 @@
 
 
 class UserError(Exception):
-    """`what` went wrong, `where` (config key or file), and how to `mend` it."""
+    """`what` went wrong, `where` (config key or file), and how to `mend` it.
+
+    >>> print(UserError("no folder photos", "data.root", "name one that exists"))
+    no folder photos (data.root): name one that exists
+    """
 
     def __init__(self, what: str, where: str, mend: str) -> None:
         self.what, self.where, self.mend = what, where, mend

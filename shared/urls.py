@@ -26,6 +26,9 @@ LONGEST_PAUSE = 60.0
 def kind_of_place(url: str, where: str) -> type:
     """fsspec's class for what `url`, the value of the setting `where`, names; for a folder that of local files.
 
+    >>> kind_of_place("memory://bucket/backups", "backup.url").__name__
+    'MemoryFileSystem'
+
     Errors: UserError for a password in it, a kind that nobody knows, and one whose package is not installed.
     """
     refuse_password(url, where)

@@ -23,5 +23,11 @@ def keyed_generator(seed: int, purpose: str, epoch: int = 0, index: int = 0) -> 
 
     Philox is a counter-based generator (Salmon et al. 2011): the key words sit in the high words of
     its counter, and drawing advances only the lowest.
+
+    >>> flip = keyed_generator(seed=1, purpose="flip", epoch=3, index=42).random()
+    >>> flip == keyed_generator(seed=1, purpose="flip", epoch=3, index=42).random()
+    True
+    >>> flip == keyed_generator(seed=1, purpose="flip", epoch=4, index=42).random()
+    False
     """
     return Generator(Philox(key=seed, counter=[0, zlib.crc32(purpose.encode()), epoch, index]))

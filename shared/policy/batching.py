@@ -34,6 +34,10 @@ class Batching:
     """`effective` samples per optimizer step on `devices` together, at most `micro_limit` at a time on each.
 
     `micro_limit` None lets a device take its whole share at once. Raises ValueError naming the config key.
+
+    >>> batching = Batching(effective=256, devices=2, micro_limit=48)
+    >>> batching.per_device, batching.accumulation, batching.micro
+    (128, 3, 43)
     """
 
     effective: int

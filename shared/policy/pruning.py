@@ -11,6 +11,9 @@ def behind_median(
     """The others' median if `own` is worse, else None; fewer than `least` others judge nobody.
 
     All values are the best so far at the same epoch: the median stopping rule of Golovin et al., Vizier (KDD 2017).
+
+    >>> behind_median(0.50, others=[0.60, 0.70, 0.80], direction="max", least=3)
+    0.7
     """
     if len(others) < least:
         return None

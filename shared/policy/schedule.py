@@ -78,7 +78,14 @@ class Cosine(Annealing):
 
 @dataclass(frozen=True, kw_only=True)
 class CosineRestarts(Annealing):
-    """Cosines of t_0, t_0 * t_mult, ... epochs, each from the peak to `eta_min` (SGDR, arXiv 1608.03983)."""
+    """Cosines of t_0, t_0 * t_mult, ... epochs, each from the peak to `eta_min` (SGDR, arXiv 1608.03983).
+
+    >>> schedule = CosineRestarts(peak=0.1, epochs=6, steps_per_epoch=100, t_0=2, t_mult=2)
+    >>> [round(schedule.lr(step), 3) for step in (0, 100, 199, 200, 400)]
+    [0.1, 0.05, 0.0, 0.1, 0.05]
+    >>> schedule.restarts(600)
+    [200]
+    """
 
     t_0: float
     t_mult: int = 1

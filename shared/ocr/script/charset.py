@@ -13,7 +13,12 @@ BLANK = 0  # CTC's class for "no character here"
 
 
 class Charset:
-    """Characters in a fixed order; class 0 is CTC's blank, class i + 1 the i-th character."""
+    """Characters in a fixed order; class 0 is CTC's blank, class i + 1 the i-th character.
+
+    >>> charset = Charset("abc", "latin")
+    >>> charset.encode("cab"), charset.decode([3, 0, 1, 2]), charset.missing("cat")
+    ([3, 1, 2], 'cab', {'t'})
+    """
 
     def __init__(self, characters: str, language: str) -> None:
         self.characters, self.language = characters, language

@@ -20,7 +20,11 @@ _COUNTER = re.compile(
 
 
 def kind(name: str) -> str:
-    """One of `lr`, `loss`, `error`, `score`, `counter` or `other`."""
+    """One of `lr`, `loss`, `error`, `score`, `counter` or `other`.
+
+    >>> kind("val/top1"), kind("val_cer"), kind("train loss"), kind("lr-SGD"), kind("epoch")
+    ('score', 'error', 'loss', 'lr', 'counter')
+    """
     if _LR.search(name) and not re.search(r"cycle", name, re.I):
         return "lr"
     if _COUNTER.search(name) or name.startswith("lr/"):
