@@ -105,5 +105,5 @@ def fit(task: Any, content: dict[str, Any]) -> None:
     odd = {key for key in both if tuple(given[key].shape) != tuple(expected[key].shape)}
     odd |= given.keys() ^ expected.keys()
     if odd:
-        what = f"the checkpoint's network is another: {len(odd)} tensors differ, such as {min(odd)}"
+        what = f"the checkpoint holds another network: {len(odd)} tensors differ, such as {min(odd)}"
         raise UserError(what, "model", "use the model and data settings it was made with")

@@ -22,7 +22,7 @@ from shared.errors import StoppedNonFinite, UserError
 from shared.files import write_atomically
 from shared.fit.build import Assembly
 from shared.processes.interruption import Interrupted, Interruption
-from shared.processes.lock import alone
+from shared.processes.lock import locked
 from shared.processes.lost_rank import MEND, explain
 from shared.processes.ranks import rank
 from shared.record import logs
@@ -46,7 +46,7 @@ def run(cfg: DictConfig) -> float:
     path = Path(HydraConfig.get().runtime.output_dir)
     if rank() > 0:
         return follow(cfg, RunFolder(path, mute=True), framework)
-    with alone(path):
+    with locked(path):
         return lead(cfg, RunFolder(path), framework)
 
 

@@ -38,7 +38,7 @@ class Source(Protocol):
     def name(self, index: int) -> str: ...
 
     def read(self, index: int) -> bytes:
-        """Raises OSError if it cannot be had."""
+        """Raises OSError if it cannot be read."""
 
 
 class Files:

@@ -9,7 +9,7 @@ from shared.errors import SweepError
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the run folder against other processes; SweepError, which ends a sweep too, where another one holds it.
 
     POSIX's lock rather than flock: forked workers that outlive this process do not keep it, and so the kernel lets go

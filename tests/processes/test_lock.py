@@ -10,8 +10,8 @@ import pytest
 from shared.errors import UserError
 from shared.processes import lock
 
-HOLD = """import os, sys, time; from pathlib import Path; from shared.processes.lock import alone
-with alone(Path(sys.argv[1])):
+HOLD = """import os, sys, time; from pathlib import Path; from shared.processes.lock import locked
+with locked(Path(sys.argv[1])):
     os.fork() and print("held", flush=True)  # a forked worker lives on for seconds
     time.sleep(20)"""
 
@@ -43,9 +43,9 @@ def test_a_run_where_another_process_trains_is_refused_and_leaves_it_alone(tiny,
 
 
 def test_the_folder_of_a_process_that_was_killed_is_free_at_once(tmp_path):
-    with another(tmp_path), pytest.raises(UserError, match="another process"), lock.alone(tmp_path):
+    with another(tmp_path), pytest.raises(UserError, match="another process"), lock.locked(tmp_path):
         pass
-    with lock.alone(tmp_path):
+    with lock.locked(tmp_path):
         pass
 
 
@@ -62,7 +62,7 @@ def test_a_drive_without_locks_is_no_obstacle(tmp_path, monkeypatch, number):
         raise OSError(number, "no locks here")
 
     monkeypatch.setattr(lock.fcntl, "lockf", none)
-    with lock.alone(tmp_path):
+    with lock.locked(tmp_path):
         pass
-    with pytest.raises(ZeroDivisionError), lock.alone(tmp_path / "missing"):
+    with pytest.raises(ZeroDivisionError), lock.locked(tmp_path / "missing"):
         raise ZeroDivisionError

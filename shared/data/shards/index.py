@@ -81,7 +81,7 @@ def parse_index(data: bytes, about: dict[str, Any], where: str) -> Index:
     """index.npz; UserError if it is not the one that shards.json speaks of, or points outside the shards."""
     try:
         if hashlib.sha256(data).hexdigest() != about.get("index_sha256"):
-            raise ValueError("its checksum is another")
+            raise ValueError("its checksum differs")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             index = Index(**{name: arrays[name] for name in Index._fields})
         sizes = np.array([shard["bytes"] for shard in about["shards"]])

@@ -146,9 +146,7 @@ def verify(folder: Path) -> list[str]:
     paths = [(folder / facts["name"], facts["sha256"]) for facts in shards.about["shards"]]
     missing = [f"{path} is missing" for path, _ in paths if not path.exists()]
     odd = [
-        f"{path}: its checksum is another"
-        for path, wanted in paths
-        if path.exists() and sha256(path) != wanted
+        f"{path}: its checksum differs" for path, wanted in paths if path.exists() and sha256(path) != wanted
     ]
     if missing or odd:
         return missing + odd

@@ -52,7 +52,7 @@ class Shards:
         return self.classes[self.labels[row]]
 
     def read(self, row: int) -> bytes:
-        """The sample's file; OSError if it cannot be had, or if a remote one is not what was packed."""
+        """The sample's file; OSError if it cannot be read, or if a remote one is not what was packed."""
         shard, offset, size = (column.item(row) for column in self.index[:3])
         data = self.store.read(name := self.names[shard], offset, size)
         if len(data) != size or (self.remote and not self.intact(row, data)):
