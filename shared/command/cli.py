@@ -156,11 +156,9 @@ def _explain(error: Exception, project: str) -> UserError:
     if found := re.search(r"Could not override '([^']+)'", text):
         key = found[1]
         close = difflib.get_close_matches(key, _known_keys(project), n=1, cutoff=0.6)
-        hint = (
-            f"did you mean {close[0]}=...?"
-            if close
-            else "--help lists the overrides; +key=value adds a new one"
-        )
+        hint = "--help lists the overrides; +key=value adds a new one"
+        if close:
+            hint = f"+{key}=... adds to it" if close[0] == key else f"did you mean {close[0]}=...?"
         return UserError("unknown override", key, hint)
     if found := re.search(
         r"Could not find '([^']+)'\s+Available options in '[^']+':\s+(.+)", text, re.DOTALL

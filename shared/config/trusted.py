@@ -37,12 +37,25 @@ def trusted(config: dict[str, Any], where: str) -> DictConfig:
         content = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(f"its config cannot be read: {error}", where, mend) from error
-    content = with_current_names(content)
+    content = without_own_augmentations(with_current_names(content))
     known = named_targets(conf)
     for target in targets(content):
         if target not in known:
             raise UserError(f"its config would run {target}", where, mend)
     return OmegaConf.create(content)
+
+
+def without_own_augmentations(node: Any) -> Any:
+    """Leaves out transforms by dotted name: nothing but training needs them, and a name would be imported."""
+    if isinstance(node, list):
+        return [without_own_augmentations(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {name: without_own_augmentations(each) for name, each in node.items()}
+    for key in ("augment", "transforms"):
+        if isinstance(found.get(key), dict):
+            found[key] = {name: each for name, each in found[key].items() if "." not in str(name)}
+    return found
 
 
 def named_targets(conf: str) -> set[str]:

@@ -3,6 +3,7 @@
 Pixels are RGB, height x width x channel.
 """
 
+import importlib
 import io
 import os
 import random
@@ -82,8 +83,9 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 class Augment:
     """albumentations transforms by name, in order, such as {"HorizontalFlip": {"p": 0.5}}.
 
-    Left alone, albumentations 2.0.8 repeats its draws in every worker and every epoch; here the caller's
-    generator decides each of them.
+    One's own goes by its dotted name, {"projects.mine.rings.Rings": {"p": 0.5}}, and draws from its `py_random` and
+    `random_generator` alone. By itself albumentations 2.0.8 repeats its draws in every worker and every epoch; here
+    the caller's generator decides each of them.
     """
 
     def __init__(self, transforms: Mapping[str, Mapping[str, Any]]) -> None:
@@ -103,15 +105,32 @@ class Augment:
 
 
 def build_transform(name: str, options: Mapping[str, Any]) -> A.BasicTransform:
-    where, kind = f"data.augment.{name}", getattr(A, name, None)
+    """A transform of albumentations, or one's own by its dotted name; UserError for what is none."""
+    where = f"data.augment.{name}"
+    kind = own_transform(name, where) if "." in name else getattr(A, name, None)
     if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
-        raise UserError(f"albumentations has no transform {name}", where, "use a name from its documentation")
+        if "." in name:
+            raise UserError(
+                f"{name} is no transform", where, "derive it from albumentations.ImageOnlyTransform"
+            )
+        mend = "use a name from its documentation, or the dotted name of your own class"
+        raise UserError(f"albumentations has no transform {name}", where, mend)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # unknown options are only warned of
             return kind(**options)
     except (TypeError, ValueError, UserWarning) as error:
         raise UserError(" ".join(str(error).split()), where, "correct its options") from error
+
+
+def own_transform(name: str, where: str) -> Any:
+    """What a dotted name means; UserError if it cannot be imported."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        mend = "write it in a module below projects/, or put its folder on PYTHONPATH"
+        raise UserError(f"{name} cannot be imported ({error})", where, mend) from error
 
 
 def shrink_file(data: bytes, name: str, short_side: int | None, quality: int | None) -> bytes:

@@ -32,7 +32,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if left := config.stash.get(LEFT, []):
-        terminalreporter.section("the checkout changed while the tests ran: by a test, unless it was you", red=True)
+        terminalreporter.section(
+            "the checkout changed while the tests ran: by a test, unless it was you", red=True
+        )
         for line in left:
             terminalreporter.write_line(line)
 
