@@ -37,7 +37,7 @@ class Recogniser:
         try:
             wave = read_wave(path)
         except AudioError as error:
-            raise UserError(str(error), path, "give speech as a WAV file") from error
+            raise UserError(str(error), path, "give speech as a WAV or FLAC file") from error
         return Protocol().embed(self.network, [torch.from_numpy(wave)])[0, 0]
 
     def enroll(self, name: str, paths: list[str]) -> dict[str, Any]:
