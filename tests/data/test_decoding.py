@@ -124,6 +124,16 @@ def test_few_bits_in_a_deep_file_do_not_become_black(small, ending, depth, colou
     assert bool(said) == (depth < 16)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_either_order_of_bytes_is_read(small, order):
+    grey = (small[:, :, 0].astype(np.uint16) * 257).astype(f"{order}u2")
+    raw = {"<": ("I;16", b"II*\0"), ">": ("I;16B", b"MM\0*")}[order]
+    buffer = io.BytesIO()
+    Image.frombytes(raw[0], grey.shape[::-1], grey.tobytes()).save(buffer, "TIFF")
+    assert buffer.getvalue()[:4] == raw[1]
+    assert difference(read(buffer.getvalue())[0][:, :, 0], small[:, :, 0]) == 0
+
+
 @pytest.mark.parametrize("scale", [1 / 255, 1, 257])
 def test_floats_in_the_usual_ranges_are_read(small, scale):
     pixels, _ = read(tiff((small[:, :, 0].astype(float) * scale).astype(np.float32)))

@@ -240,3 +240,16 @@ def test_cached_mels_are_those_of_the_file_and_made_once(copied, tmp_path, monke
     assert cache.crop(path, 900, np.random.default_rng(0)).shape == (40, 900)
     with pytest.raises(UserError, match=r"data\.augment=null"):
         make(copied, mel_cache=cache, augment=lambda wave, draw: wave)
+
+
+def test_absolute_paths_in_lists_from_windows_mean_the_same_files(corpus):
+    wav = corpus / "wav"
+    rows = f"1\t{wav}/a/u/0.wav\t{wav}/a/v/0.wav\r\n0\t{wav}/a/u/0.wav\t{wav}/b/u/0.wav\r\n"
+    (corpus / "t.txt").write_bytes(b"\xef\xbb\xbf" + rows.encode())
+    (corpus / "list.txt").write_bytes(
+        f"\ufeffc\t{wav}/c/u/0.wav\r\nd d\\u\\0.wav\r\nb {wav}/b/v/0.wav\r\n".encode()
+    )
+    data = SpeakerData(str(corpus), "wav", "wav", "t.txt", train_list="list.txt")
+    data.prepare()
+    assert data.val.paths == [str(wav / name) for name in ("a/u/0.wav", "a/v/0.wav", "b/u/0.wav")]
+    assert [Path(path).relative_to(wav).parts[0] for path in data.train.paths] == ["c", "d"]
