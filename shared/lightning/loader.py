@@ -1,11 +1,13 @@
 """DataLoaders that yield the same batches whatever the number of workers."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from shared.data.sampler import EpochSampler
 from shared.errors import UserError
@@ -59,13 +61,24 @@ def make_loader(
         sampler=sampler,
         drop_last=train,
         num_workers=workers,
-        collate_fn=getattr(dataset, "collate", None),
+        collate_fn=partial(collate_tensors, getattr(dataset, "collate", default_collate)),
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         prefetch_factor=prefetch if workers else None,
         worker_init_fn=ignore_signals,
         generator=torch.Generator(),  # else each epoch draws from the global one, more often without workers
     )
+
+
+def collate_tensors(collate: Callable[[list[Any]], Any], samples: list[Any]) -> Any:
+    """A batch with tensors in place of NumPy arrays, which data sets of either framework may return."""
+    batch = collate(samples)
+    if not isinstance(batch, dict):
+        return batch
+    return {
+        key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        for key, value in batch.items()
+    }
 
 
 def ignore_signals(worker: int) -> None:

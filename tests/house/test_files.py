@@ -22,6 +22,7 @@ SAME_NAME = {
     "checks.py": "of a config before a run; of a GPU by verify_gpu",
     "cli.py": "command lines of the projects; those of the tools that look at runs",
     "finite.py": "torch's tensors in training; arrays of a checkpoint, without torch",
+    "line_recogniser.py": "the network in torch; its twin in Paddle",
     "folder.py": "each room's own folder: of checkpoints, of images, of a run, of anybody's run",
     "forecast.py": "the callback is named for what it shows",
     "picture.py": "of one run; of a sweep",

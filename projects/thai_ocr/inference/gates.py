@@ -14,7 +14,6 @@ from paddle import nn
 from paddle.static import InputSpec
 
 from projects.thai_ocr.inference.graph import MODEL_NAME, Margin, trace, write_folder
-from projects.thai_ocr.model import LineRecogniser
 from shared.errors import UserError
 from shared.ocr.lines.batch import pad_lines
 from shared.ocr.lines.image import stretch
@@ -22,6 +21,7 @@ from shared.ocr.lines.labelled import first_lines
 from shared.ocr.reading.exported import TOLERANCE, compare, describe, gate, shrink, write
 from shared.ocr.script import ctc
 from shared.ocr.script.metrics import error_rates
+from shared.paddle.nets.line_recogniser import LineRecogniser
 
 OPSET = 17
 LOST = {"fp32": 0.005, "int8": 0.02}  # share of the lines that may read otherwise

@@ -10,9 +10,9 @@ from paddle.nn import functional as F
 from paddle.static import InputSpec
 
 from projects.thai_ocr.inference.line_image import stretch, trim
-from projects.thai_ocr.model import LineRecogniser
 from shared.ocr.lines.batch import frames
 from shared.ocr.script.charset import BLANK, Charset
+from shared.paddle.nets.line_recogniser import LineRecogniser
 
 MODEL_NAME = "th_PP-OCRv5_mobile_rec"  # paddleocr refuses names that it does not know
 BGR = (0.114, 0.587, 0.299)

@@ -1,4 +1,4 @@
-"""Lines side by side: one sample, a padded batch, and how many CTC frames a label takes."""
+"""Lines side by side: one sample, a padded batch, CTC frames of a label; what our networks have in common."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -23,6 +23,44 @@ def frames(width: Any) -> Any:
 def frames_needed(label: Sequence[int]) -> int:
     """CTC frames that a label takes: one a character, and a blank between equal neighbours."""
     return len(label) + sum(a == b for a, b in pairwise(label))
+
+
+def check_frames(available: Any, batch: Mapping[str, Any]) -> None:
+    """Raise ValueError with the first line of a batch whose label takes more frames than are `available`."""
+    lines = zip(available.tolist(), batch["frames_needed"].tolist(), batch["text"], strict=True)
+    for found, needed, text in lines:
+        if found < needed:
+            raise ValueError(f"{found} frames are too few for {text!r}")
+
+
+def conv_stages(
+    channels: Sequence[int], blocks: Sequence[int]
+) -> list[tuple[int, int, tuple[int, int], int]]:
+    """Of each convolution stage: channels in and out, stride (rows, columns), residual blocks behind it.
+
+    >>> conv_stages((24, 96, 192), (0, 2, 3))[2]
+    (96, 192, (2, 1), 3)
+    """
+    strides = ((2, 2), (2, 2), (2, 1))  # a STRIDE of columns together
+    return list(zip((1, *channels[:-1]), channels, strides, blocks, strict=True))
+
+
+def stretch_rows(kernel: np.ndarray, rows: int) -> np.ndarray:
+    """A kernel (O, I, K, 1) over another number of rows, with the same sum: weights of another `data.height` fit.
+
+    >>> stretch_rows(np.ones((1, 1, 4, 1)), 5).ravel().tolist()
+    [0.8, 0.8, 0.8, 0.8, 0.8]
+    """
+    if kernel.ndim != 4 or kernel.shape[2] == rows:
+        return kernel
+    old = kernel.shape[2]
+    # linear between the centres of the old rows, as torch's interpolate has it
+    at = np.clip((np.arange(rows) + 0.5) * old / rows - 0.5, 0, old - 1)
+    below = np.floor(at).astype(int)
+    share = (at - below).reshape(1, 1, rows, 1)
+    wide = kernel.astype(np.float64)
+    mixed = wide[:, :, below] * (1 - share) + wide[:, :, np.minimum(below + 1, old - 1)] * share
+    return (mixed * (old / rows)).astype(kernel.dtype)
 
 
 def sample(

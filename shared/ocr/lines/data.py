@@ -23,10 +23,7 @@ class GeneratedData:
     Families named in `val_families` and the words kept for validation never appear in training. `count` lines are an
     epoch, `val_count` are validated, always the same, in the typefaces as they are; `stride` is the network's, in
     pixels of width a frame; see GeneratedLines and Degrade for the rest.
-    `rendered` is GeneratedLines with the framework's `collate`.
     """
-
-    rendered: type[GeneratedLines]
 
     def __init__(
         self,
@@ -97,7 +94,7 @@ class GeneratedData:
 
     def _lines(self, count: int, purpose: str, **how: Any) -> GeneratedLines:
         validation = purpose == "lines-val"
-        return self.rendered(
+        return GeneratedLines(
             count,
             LineText(read_words(self.words, validation), self.phrases),
             self.families[validation],
@@ -110,20 +107,17 @@ class GeneratedData:
             **how,
         )
 
-    def model_arguments(self) -> dict[str, int]:
+    def model_arguments(self) -> dict[str, Any]:
         """What the network has to know about the data."""
-        return {"num_classes": len(self.charset), "height": self.height}
+        return model_arguments(self.charset, self.height)
 
 
 class FolderData:
     """Labelled lines below `root`: train and val label files, or one for all that is split 80/20 by text.
 
     labels.tsv (file, text), PaddleOCR's label files, or LMDBs: see `tables`. `transforms` are albumentations
-    on training images; up to `max_corrupt` unreadable images are passed over. `labelled` is FolderLines with the
-    framework's `collate`.
+    on training images; up to `max_corrupt` unreadable images are passed over.
     """
-
-    labelled: type[FolderLines]
 
     def __init__(
         self,
@@ -162,21 +156,22 @@ class FolderData:
 
     @cached_property
     def train(self) -> FolderLines:
-        return self.labelled(
-            self.splits[0],
-            self.charset,
-            self.height,
-            self.transforms,
-            self.max_corrupt,
-            self.seed,
-            self.stride,
-        )
+        return self._lines(self.splits[0], self.transforms)
 
     @cached_property
     def val(self) -> FolderLines:
-        lines = self.splits[1]
-        return self.labelled(lines, self.charset, self.height, {}, self.max_corrupt, self.seed, self.stride)
+        return self._lines(self.splits[1], {})
 
-    def model_arguments(self) -> dict[str, int]:
+    def _lines(self, lines: Sequence[Line], transforms: Mapping[str, Mapping[str, Any]]) -> FolderLines:
+        return FolderLines(
+            lines, self.charset, self.height, transforms, self.max_corrupt, self.seed, self.stride
+        )
+
+    def model_arguments(self) -> dict[str, Any]:
         """What the network has to know about the data."""
-        return {"num_classes": len(self.charset), "height": self.height}
+        return model_arguments(self.charset, self.height)
+
+
+def model_arguments(charset: Charset, height: int) -> dict[str, Any]:
+    """Arguments of every network that reads lines."""
+    return {"num_classes": len(charset), "height": height, "characters": charset.characters}

@@ -11,7 +11,7 @@ from shared.data.draws import SampleKey, keyed_generator
 from shared.data.images import Augment
 from shared.data.unreadable import Unreadable
 from shared.errors import ImageError, UserError
-from shared.ocr.lines.batch import STRIDE, frames_needed, sample
+from shared.ocr.lines.batch import STRIDE, frames_needed, pad_lines, sample
 from shared.ocr.lines.image import MIN_WIDTH, decode, prepare
 from shared.ocr.lines.tables import Line, image_bytes
 from shared.ocr.script.charset import Charset
@@ -44,6 +44,8 @@ class FolderLines:
         self.seed, self.stride = seed, stride
         self.unreadable = Unreadable(max_corrupt, len(lines), MEND)
         self.lengths = np.array([len(line.text) for line in lines])
+
+    collate = staticmethod(pad_lines)
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from shared.data.draws import SampleKey, keyed_generator
 from shared.errors import ImageError
-from shared.ocr.lines.batch import STRIDE, frames_needed, sample
+from shared.ocr.lines.batch import STRIDE, frames_needed, pad_lines, sample
 from shared.ocr.lines.degrade import Degrade, another_face, compose_clear
 from shared.ocr.lines.fonts import Font, draw, load
 from shared.ocr.lines.image import prepare
@@ -51,6 +51,8 @@ class GeneratedLines:
         self.first_length, self.stride = first_length, stride
         self.families = sorted({font.family for font in fonts})
         self.lengths = draw_lengths(keyed_generator(seed, f"{purpose}-lengths"), count, max_length)
+
+    collate = staticmethod(pad_lines)
 
     def __len__(self) -> int:
         return len(self.lengths)

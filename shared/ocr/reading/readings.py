@@ -15,7 +15,7 @@ from shared.record.outlets import spared
 class Readings:
     """Writes `readings.png` and `confusions.tsv` into the run folder, and shows both to TensorBoard and W&B.
 
-    A callback of either framework: the task has `read` (index, text, read), `data` and `charset`.
+    A callback of either framework: the task has `data` and `line_scores` (LineScores).
     `count` lines each of the worst, the median and the best, their text in the font file `font`.
     """
 
@@ -25,12 +25,13 @@ class Readings:
             raise UserError(f"no font file {font}", "callbacks.readings.font", "name a TrueType file")
 
     def on_validation_epoch_end(self, trainer: Any, task: Any) -> None:
-        if not trainer.is_global_zero or not task.read:
+        scores = task.line_scores
+        if not trainer.is_global_zero or not scores.read:
             return
-        chosen = worst_median_best(task.read, self.count)
+        chosen = worst_median_best(scores.read, self.count)
         rows = [(task.data.val[SampleKey(0, index)]["image"], text, read) for index, text, read in chosen]
         picture = page(rows, self.font)
-        mixed = confusions([(text, read) for _, text, read in task.read], task.charset.language)
+        mixed = confusions([(text, read) for _, text, read in scores.read], scores.charset.language)
         with spared("readings.png, confusions.tsv"):
             self.write(task, picture, mixed)
         for logger in trainer.loggers:

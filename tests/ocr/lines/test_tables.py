@@ -91,13 +91,12 @@ def damaged(folder):
 
 @pytest.fixture(params=["torch", "paddle"])
 def batches(request):
-    """One epoch, by either framework's loader and its project's data set."""
+    """One epoch, by either framework's loader."""
     torch = request.param == "torch"
-    data = pytest.importorskip(f"projects.{'khmer' if torch else 'thai'}_ocr.data")
     loader = pytest.importorskip("shared.lightning.loader" if torch else "shared.paddle.loader")
 
     def load(*given, workers, **settings):
-        dataset = data.Labelled(*given, **settings)
+        dataset = FolderLines(*given, **settings)
         return dataset, list(loader.make_loader(dataset, 1, train=False, workers=workers))
 
     return load
@@ -128,11 +127,10 @@ def test_images_of_which_none_can_be_read_end_the_run(khmer, batches):
 
 
 def test_the_first_lines_are_counted_too(damaged, khmer):
-    data = pytest.importorskip("projects.thai_ocr.data")
-    found = first_lines(data.Labelled(damaged, khmer, 32, {}, max_corrupt=2, seed=0), 4)
+    found = first_lines(FolderLines(damaged, khmer, 32, {}, max_corrupt=2, seed=0), 4)
     assert [line["index"] for line in found] == [2, 2, 2, 3]
     with pytest.raises(UserError, match="unreadable files: 2"):
-        first_lines(data.Labelled(damaged, khmer, 32, {}, max_corrupt=1, seed=0), 4)
+        first_lines(FolderLines(damaged, khmer, 32, {}, max_corrupt=1, seed=0), 4)
 
 
 def test_an_error_comes_whole_out_of_a_worker():

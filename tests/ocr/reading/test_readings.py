@@ -38,7 +38,8 @@ def task(khmer, tmp_path):
     line = {"image": np.full((32, 64), 200, np.uint8)}
     data = SimpleNamespace(val={SampleKey(0, 0): line})
     rails = SimpleNamespace(folder=SimpleNamespace(path=tmp_path))
-    return SimpleNamespace(read=[(0, "កខ", "កគ")], data=data, charset=khmer, rails=rails)
+    scores = SimpleNamespace(read=[(0, "កខ", "កគ")], charset=khmer)
+    return SimpleNamespace(line_scores=scores, data=data, rails=rails)
 
 
 def show(task, *loggers):

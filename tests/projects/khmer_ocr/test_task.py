@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from projects.khmer_ocr import task as task_module
-from projects.khmer_ocr.model import LineRecogniser
 from projects.khmer_ocr.task import Recognition
 from shared.command.cli import evaluate, train
 from shared.config.root import ROOT
+from shared.nets.line_recogniser import LineRecogniser
+from shared.ocr.reading import scores
 from shared.ocr.script import ctc
 from shared.ocr.script.charset import Charset
 
@@ -116,7 +116,7 @@ def test_evaluation_reads_with_the_language_model_unless_told_otherwise(
     command, monkeypatch, given, expected
 ):
     used = []
-    monkeypatch.setattr(task_module, "decoder", lambda charset, beam: used.append(beam) or ctc.greedy)
+    monkeypatch.setattr(scores, "decoder", lambda charset, beam: used.append(beam) or ctc.greedy)
     done = command(evaluate, "khmer_ocr", f"checkpoint={STARTER}", "data.val_count=2", *given)
     assert done.code == 0 and used == [expected], done.err
 

@@ -10,11 +10,11 @@ import yaml
 
 from projects.thai_ocr.inference.graph import Official, description
 from projects.thai_ocr.inference.line_image import stretch, trim
-from projects.thai_ocr.model import LineRecogniser
 from shared.ocr.lines import image as line_image
 from shared.ocr.lines.batch import frames, stack
 from shared.ocr.lines.fonts import draw, load
 from shared.ocr.script.charset import Charset
+from shared.paddle.nets.line_recogniser import LineRecogniser
 
 ROOT = Path(__file__).resolve().parents[3]
 THAI = Charset.load("thai")

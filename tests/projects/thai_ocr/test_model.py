@@ -7,8 +7,9 @@ import numpy as np
 import paddle
 import pytest
 
-from projects.thai_ocr.model import LineRecogniser, recogniser
+from projects.thai_ocr.model import recogniser
 from shared.errors import UserError
+from shared.paddle.nets.line_recogniser import LineRecogniser
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = {"channels": (8, 16, 32), "blocks": (1, 1, 1), "layers": 2, "heads": 2}
@@ -19,7 +20,7 @@ LETTERS = "".join(map(chr, range(0xE01, 0xE01 + 39)))
 def reference(tmp_path_factory):
     """What torch's network holds and computes, from a process of its own."""
     folder = tmp_path_factory.mktemp("torch")
-    script = Path(__file__).with_name("torch_reference.py")
+    script = ROOT / "tests/nets/torch_reference.py"
     subprocess.run([sys.executable, script, folder], check=True, env={"PYTHONPATH": str(ROOT)})
     return folder, dict(np.load(folder / "outputs.npz"))
 
