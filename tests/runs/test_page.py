@@ -50,6 +50,15 @@ def test_everything_of_a_run_stands_on_its_page(tmp_path):
     assert "restart ×" not in made  # a step down is none
 
 
+def test_a_metric_that_a_task_logs_beside_the_monitored_one_is_drawn(tmp_path):
+    folder = make_run(tmp_path / "run").path
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    added = [f"{line},{'val/kappa' if n == 0 else n / 20}" for n, line in enumerate(lines)]
+    (folder / "metrics.csv").write_text("\n".join(added))
+    made = page([read_run(folder)], {})
+    assert made.count("<figure") == 6 and "other metrics" in made and "val/kappa" in made
+
+
 def test_nothing_is_fetched_and_nothing_injected(tmp_path):
     made = page([make_run(tmp_path / EVIL.replace("/", "_"), note=EVIL)], {})
     assert "<script>alert" not in made and "&lt;script&gt;alert" in made

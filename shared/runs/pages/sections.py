@@ -99,6 +99,10 @@ def charts(run: RunLog, metric: str | None, forecast: "Forecast | None") -> list
     ][:4]
     lines = [Line(n, run.epochs, run.columns[n], c) for c, n in enumerate(losses)]
     found.append(Chart("loss", lines, "{:.4g}".format, [], marks, happened, _wide(lines)))
+    others = [n for n in run.metric_names() if names.held_out(n) and names.kind(n) != "loss" and n != metric]
+    if others:
+        lines = [Line(n, run.epochs, run.columns[n], c) for c, n in enumerate(others[:4])]
+        found.append(Chart("other metrics", lines, "{:.4g}".format, [], marks, happened))
     if run.lr is not None:
         rate = [Line("learning rate", run.epochs, run.lr)]
         found.append(Chart("learning rate", rate, "{:.3g}".format, [], marks, [], _wide(rate)))
