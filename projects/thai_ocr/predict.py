@@ -1,4 +1,4 @@
-"""Read line images: python projects/thai_ocr/predict.py images=FILE|DIR|GLOB [out=preds.tsv]."""
+"""Read lines and pages: python projects/thai_ocr/predict.py images=FILE|DIR|GLOB [out=page.pdf]."""
 
 import sys
 import tempfile
@@ -10,17 +10,19 @@ from shared.command.cli import command, number
 from shared.errors import UserError
 
 STARTER = Path(__file__).with_name("starter") / "thai_ocr_tiny.onnx"
-DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "1"}
+DEFAULTS = {"images": None, "checkpoint": str(STARTER), "out": "-", "beam": "8", "mode": "auto"}
 
 
-def main(images: str, checkpoint: str, out: str, beam: str) -> None:
-    """`checkpoint` is an exported .onnx, or what export.py makes one of; out=- prints the table.
+def main(images: str, checkpoint: str, out: str, beam: str, mode: str) -> None:
+    """`checkpoint` is an exported .onnx, or what export.py makes one of; out=- prints a table of lines.
 
-    beam=1 reads the best path, as PaddleOCR does from the exported folder; beam=8 follows eight hypotheses with a
-    language model of the shipped words, as serve.py does, and reads better.
+    out=FILE.tsv|txt|json|hocr|xml|pdf writes them; mode=line or mode=page says what the images are, auto finds out.
+    beam=8: hypotheses of the search, with a language model of the shipped words; beam=1 reads the best path, as
+    PaddleOCR does from the exported folder.
     """
-    from shared.ocr.reading.predict import predict
+    from shared.ocr.pages.predict import predict
     from shared.ocr.reading.reader import Reader
+    from shared.ocr.script.language import find_language
 
     hypotheses = number("beam", beam, 1, 100, "8")
     path = Path(checkpoint).expanduser()
@@ -31,7 +33,7 @@ def main(images: str, checkpoint: str, out: str, beam: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if path.suffix != ".onnx":
             path = exported(path, Path(folder) / "model.onnx")
-        predict(Reader(path, beam=hypotheses), images, out)
+        predict(Reader(path, beam=hypotheses), images, out, mode, find_language("thai"))
 
 
 def exported(checkpoint: Path, path: Path) -> Path:

@@ -69,9 +69,17 @@ def grey(image: Image.Image) -> np.ndarray:
             raise ImageError("pixels that are no numbers")
         return ((deep - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        image = on_paper(image.convert("RGBA"))
     return np.asarray(image.convert("RGB" if image.mode == "CMYK" else image.mode).convert("L"))
+
+
+def on_paper(image: Image.Image) -> Image.Image:
+    """An image with transparent parts on white, or on black if its ink is light."""
+    shade, opacity = (
+        np.asarray(channel, np.float64) for channel in (image.convert("L"), image.getchannel("A"))
+    )
+    light = opacity.sum() > 0 and opacity.min() < 128 and np.average(shade, weights=opacity) > 160
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black" if light else "white"), image)
 
 
 def prepare(image: np.ndarray, height: int, min_width: int = MIN_WIDTH) -> np.ndarray:

@@ -11,6 +11,7 @@ import onnxruntime
 from shared.errors import UserError
 from shared.ocr.lines.batch import frames, stack
 from shared.ocr.script.charset import Charset
+from shared.ocr.script.ctc import label_score
 from shared.ocr.script.letter_model import decoder
 
 PIECE = 3200  # pixels: longer lines are cut between letters and read piece by piece
@@ -68,7 +69,8 @@ class Reader:
         widths = np.array([line.shape[1] for line in lines], np.int64)
         logits = self.session.run(None, {"image": stack(lines, MARGIN), "width": widths})[0]
         found = [self.decode(scores[: frames(width)]) for scores, width in zip(logits, widths, strict=True)]
-        return [(self.charset.decode(classes), score) for classes, score in found]
+        scores = [label_score(s[: frames(w)], c) for s, w, (c, _) in zip(logits, widths, found, strict=True)]
+        return [(self.charset.decode(c), score) for (c, _), score in zip(found, scores, strict=True)]
 
 
 def batches(widths: Sequence[int], size: int) -> list[list[int]]:

@@ -6,9 +6,10 @@ from PIL import Image
 
 from shared.errors import UserError
 from shared.ocr.lines.image import read_line
+from shared.ocr.pages.predict import find_images, predict
 from shared.ocr.reading.exported import compare, gate, shrink, write
-from shared.ocr.reading.predict import find_images, predict
 from shared.ocr.reading.reader import AREA, PIECE, Reader, batches, cut
+from shared.ocr.script.language import find_language
 from tests.ocr.reading.tiny_net import line, stripes
 
 
@@ -68,12 +69,12 @@ def folder(tmp_path):
 
 
 def test_a_table_of_all_files(reader, folder, capsys):
-    predict(reader, str(folder), str(folder / "out.tsv"))
+    predict(reader, str(folder), str(folder / "out.tsv"), "line", find_language("khmer"))
     with (folder / "out.tsv").open(newline="") as file:
         rows = list(csv.reader(file, delimiter="\t"))
     assert rows[0] == ["file", "text", "score"]
     assert [row[1] for row in rows[1:]] == ["កខគ", "គក", ""]
-    assert "refused" in capsys.readouterr().err
+    assert "not read" in capsys.readouterr().err
     assert not list(folder.glob("*.tmp"))
 
 

@@ -35,9 +35,7 @@ def test_the_starter_reads_the_samples(tmp_path):
 
 
 def test_reading_needs_no_torch():
-    code = (
-        "import sys, shared.ocr.reading.predict, shared.ocr.reading.reader; sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys, shared.ocr.pages.predict, shared.ocr.reading.reader; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -1,0 +1,1 @@
+"""Pages: their lines found, ordered, read."""
