@@ -49,14 +49,14 @@ def run(given: argparse.Namespace) -> int:
     if not tables:
         raise UserError("no labels", str(given.root), "put labels.tsv (file<TAB>text) there")
     facts = {
-        split: [audit.look(line, charset, given.height) for line in read_table(path)]
+        split: [audit.inspect_line(line, charset, given.height) for line in read_table(path)]
         for split, path in tables.items()
     }
     given.out.mkdir(parents=True, exist_ok=True)
     every = [fact for found in facts.values() for fact in found]
     found = audit.report(facts, charset)
     (given.out / "audit.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    audit.draw(every, given.out / "audit.png")
+    audit.draw_histograms(every, given.out / "audit.png")
     if given.split:
         for name, lines in zip(("train", "val"), audit.split(every, charset, given.seed), strict=True):
             write_split(given.out / (f"{name}.tsv" if given.split == "tsv" else f"{name}_list.txt"), lines)

@@ -56,7 +56,7 @@ def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int)
     """Write the folder that `paddleocr.TextRecognition` loads, with an ONNX file beside the static graph."""
     if precision not in LOST:
         raise UserError(f"no precision {precision!r} for a folder", "precision", "choose fp32 or int8")
-    spare(out)
+    check_replaceable(out)
     fresh = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
@@ -87,7 +87,7 @@ def gate_folder(net: nn.Layer, data: Any, out: Path, precision: str, count: int)
     return "\n".join(said)
 
 
-def spare(out: Path) -> None:
+def check_replaceable(out: Path) -> None:
     """Raise UserError unless `out` is new or holds an earlier export alone: what is there will be deleted."""
     if not out.name or out.name == "..":
         raise UserError(f"{str(out)!r} is no name for a new folder", "out", "name one, such as out=mine")

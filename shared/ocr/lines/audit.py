@@ -29,7 +29,7 @@ class Facts(NamedTuple):
     error: str
 
 
-def look(line: Line, charset: Charset, height: int) -> Facts:
+def inspect_line(line: Line, charset: Charset, height: int) -> Facts:
     """Read one line's image; pixels, not bytes, are compared, so that a saved copy counts as the same."""
     text = fold(line.text, charset.language)
     try:
@@ -122,7 +122,7 @@ def group(facts: Sequence[Facts]) -> list[list[Facts]]:
     return list(groups.values())
 
 
-def draw(facts: Sequence[Facts], path: Path) -> None:
+def draw_histograms(facts: Sequence[Facts], path: Path) -> None:
     """Histograms of lengths, widths and characters as a PNG."""
     from matplotlib.figure import Figure
 

@@ -16,12 +16,20 @@ FEWEST = 8  # lines of a part: batch norm wants some
 
 
 def frames(width: Any) -> Any:
-    """CTC frames of lines `width` pixels wide, for a number, an array or any framework's tensor."""
+    """CTC frames of lines `width` pixels wide, for a number, an array or any framework's tensor.
+
+    >>> frames(10), frames(np.array([16, 17])).tolist()
+    (6, [8, 10])
+    """
     return (width + STRIDE - 1) // STRIDE * STEPS
 
 
 def frames_needed(label: Sequence[int]) -> int:
-    """CTC frames that a label takes: one a character, and a blank between equal neighbours."""
+    """CTC frames that a label takes: one a character, and a blank between equal neighbours.
+
+    >>> frames_needed([1, 2]), frames_needed([3, 3])
+    (2, 3)
+    """
     return len(label) + sum(a == b for a, b in pairwise(label))
 
 

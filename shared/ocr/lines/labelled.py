@@ -2,6 +2,7 @@
 
 import logging
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.ocr.script.normalise import fold
 
 log = logging.getLogger(__name__)
 MEND = "repair them (scripts/audit_ocr.py lists all), or allow more"
+SHOWN = 20  # unknown characters that a warning counts
 VAL_SHARE = 5  # one group in so many is validated: 80/20
 
 
@@ -102,20 +104,32 @@ def usable(lines: Sequence[Line], charset: Charset, where: str) -> list[Line]:
     """Lines with their text folded, without those that are empty or hold characters that the charset lacks."""
     folded = [Line(line.image, fold(line.text, charset.language)) for line in lines]
     kept = [line for line in folded if line.text and not charset.missing(line.text)]
-    unknown = sorted({character for line in folded for character in charset.missing(line.text)})
+    unknown = Counter(c for line in folded for c in line.text if c not in charset.index)
     if len(kept) < len(folded):
+        empty = sum(not line.text for line in folded)
         log.warning(
-            "%s: left out %d of %d lines, empty or with characters outside the charset (%s)",
+            "%s: left out %d of %d lines: %d are empty, %d have characters outside the charset%s",
             where,
             len(folded) - len(kept),
             len(folded),
-            " ".join(unknown[:20]) or "none",
+            empty,
+            len(folded) - len(kept) - empty,
+            in_words(unknown, charset) if unknown else "",
         )
     if not kept:
         raise UserError(
             "no usable line", where, "run scripts/audit_ocr.py on it, or choose another data.charset"
         )
     return kept
+
+
+def in_words(unknown: Counter[str], charset: Charset) -> str:
+    """How often each unknown character occurs, most frequent first, and how to learn them."""
+    most = unknown.most_common(SHOWN)
+    counts = ", ".join(f"{c} U+{ord(c):04X} x{count}" for c, count in most)
+    more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    added = "".join(c for c, _ in most)
+    return f""" ({counts}{more}); to learn them, too, say 'data.charset="{charset.name}+{added}"'"""
 
 
 def split_by_text(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:

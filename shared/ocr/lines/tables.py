@@ -1,4 +1,4 @@
-"""Labelled line images as people have them: labels.tsv, PaddleOCR's label files, LMDBs, shards."""
+"""Labelled line images as people have them: label files, tesstrain's pairs, LMDBs, shards."""
 
 import os
 from collections.abc import Iterator
@@ -8,13 +8,23 @@ from typing import NamedTuple
 from shared.data.shards.index import ABOUT
 from shared.data.shards.reader import open_sample, sample_paths
 from shared.errors import UserError
+from shared.ocr.lines.label_files import GROUND_TRUTH, ground_truths, read_pairs
 
+FILES = ("labels.tsv", "labels.txt", "labels.csv", "metadata.jsonl", "metadata.csv", "gt.txt")
 NAMES = {  # label files that a folder may hold, for all of it or for one split
-    "all": ("labels.tsv", "labels.txt", "rec_gt.txt"),
-    "train": ("train.tsv", "train_list.txt", "rec_gt_train.txt", "train/labels.tsv", "train/data.mdb"),
-    "val": ("val.tsv", "val_list.txt", "rec_gt_val.txt", "rec_gt_test.txt", "val/labels.tsv", "val/data.mdb"),
+    "all": (*FILES, "rec_gt.txt"),
+    "train": ("train.tsv", "train.csv", "train_list.txt", "rec_gt_train.txt", "train/data.mdb"),
+    "val": ("val.tsv", "val.csv", "val_list.txt", "rec_gt_val.txt", "rec_gt_test.txt", "val/data.mdb"),
 }
-NAMES = {split: (*names, f"{split}/{ABOUT}") for split, names in NAMES.items()}
+FOLDERS = {
+    "all": (),
+    "train": ("train",),
+    "val": ("val", "validation", "test"),
+}  # that hold a label file of their own
+NAMES = {
+    split: (*names, *(f"{folder}/{name}" for folder in FOLDERS[split] for name in FILES), f"{split}/{ABOUT}")
+    for split, names in NAMES.items()
+}
 
 
 class Line(NamedTuple):
@@ -25,8 +35,13 @@ class Line(NamedTuple):
 
 
 def find_table(root: Path, split: str) -> Path | None:
-    """The label file of `split` (all, train, val) below `root`, if there is one."""
-    return next((root / name for name in NAMES[split] if (root / name).is_file()), None)
+    """The label file of `split` (all, train, val) below `root`, or a folder of tesstrain's pairs, if there is one."""
+    if found := next((root / name for name in NAMES[split] if (root / name).is_file()), None):
+        return found
+    if split == "all" and find_table(root, "train") and find_table(root, "val"):
+        return None
+    folder = root if split == "all" else root / split
+    return folder if next(folder.rglob(f"*{GROUND_TRUTH}"), None) else None
 
 
 def read_table(path: Path) -> list[Line]:
@@ -35,26 +50,9 @@ def read_table(path: Path) -> list[Line]:
         return list(read_lmdb(path.parent))
     if path.name == ABOUT:
         return [Line(*row) for row in sample_paths(path.parent)]
-    try:
-        rows = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the labels: {error}", str(path), "save them as UTF-8") from error
-    lines = []
-    for number, row in enumerate(rows, start=1):
-        if not row.strip() or (number == 1 and row.split("\t")[0] in ("file", "filename", "image")):
-            continue
-        image, tab, text = row.partition("\t")
-        if not tab:
-            raise UserError("a row without a tab", f"{path}, line {number}", "write file<TAB>text")
-        lines += [Line(str(path.parent / name), text.strip()) for name in image_names(image)]
-    return lines
-
-
-def image_names(field: str) -> list[str]:
-    """PaddleOCR lists several images of one text as ["a.jpg", "b.jpg"]."""
-    if not field.startswith("["):
-        return [field.strip()]
-    return [name.strip(" \"'") for name in field.strip(" []").split(",")]
+    if path.is_dir():
+        return [Line(str(path / image), text) for image, text in ground_truths(path)]
+    return [Line(str(path.parent / image), text) for image, text in read_pairs(path)]
 
 
 def read_lmdb(folder: Path) -> Iterator[Line]:

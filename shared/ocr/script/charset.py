@@ -20,18 +20,25 @@ class Charset:
     ([3, 1, 2], 'cab', {'t'})
     """
 
-    def __init__(self, characters: str, language: str) -> None:
-        self.characters, self.language = characters, language
+    def __init__(self, characters: str, language: str, name: str = "") -> None:
+        self.characters, self.language, self.name = characters, language, name or language
 
     @classmethod
     def load(cls, name: str) -> "Charset":
         """The charset of a language, or another one: of `charsets/<name>.yaml` or of a YAML file.
 
-        Such a file holds `language` and `characters`; `extends` names a charset whose characters come first.
+        Such a file holds `language` and `characters`; `extends` names a charset whose characters come first. What
+        follows a plus sign is added behind: `khmer+“”…`.
 
-        >>> len(Charset.load("thai"))
-        187
+        >>> len(Charset.load("thai")), len(Charset.load("thai+“”"))
+        (187, 189)
         """
+        base, plus, added = name.partition("+")
+        if plus and not Path(name).expanduser().is_file():
+            known_ones = cls.load(base)
+            new = "".join(dict.fromkeys(c for c in added if c not in known_ones.index))
+            return cls(known_ones.characters + new, known_ones.language, name)
+
         path = Path(name).expanduser() if name.endswith(SUFFIXES) else FOLDER / f"{name}.yaml"
         if not path.is_file() and not entry(name).is_file():
             choice = ", ".join([*known(), *sorted(file.stem for file in FOLDER.glob("*.yaml"))])
@@ -45,7 +52,7 @@ class Charset:
             raise UserError("not a charset", str(path), "give it `language` and a list `characters`")
         find_language(language)
         before = list(cls.load(content["extends"]).characters) if "extends" in content else []
-        return cls(joined(before + content["characters"], path), language)
+        return cls(joined(before + content["characters"], path), language, name)
 
     @cached_property
     def index(self) -> dict[str, int]:

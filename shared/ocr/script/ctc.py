@@ -15,6 +15,9 @@ def greedy(logits: np.ndarray, blank: int = 0) -> tuple[list[int], float]:
     """Logits (T, classes) of one line -> classes of the best path, without repeats and blanks, and a score.
 
     The score is the mean probability of the characters read, in [0, 1]; 0 for a line on which nothing is read.
+
+    >>> greedy(np.log([[0.1, 0.9], [0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]))[0]
+    [1, 1]
     """
     best = logits.argmax(1)
     chosen = np.flatnonzero((best != blank) & (best != np.concatenate(([blank], best[:-1]))))

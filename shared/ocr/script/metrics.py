@@ -47,7 +47,11 @@ NAMES = ("lines", "right", "characters", "edits", "raw_characters", "raw_edits",
 
 
 def error_rates(references: Iterable[str], read: Iterable[str], language: str) -> dict[str, float]:
-    """`ErrorRates` of two lists of lines."""
+    """`ErrorRates` of two lists of lines.
+
+    >>> error_rates(["កខគឃ"], ["កខគគ"], "khmer")["cer"]
+    0.25
+    """
     rates = ErrorRates(language)
     for reference, text in zip(references, read, strict=True):
         rates.add(reference, text)

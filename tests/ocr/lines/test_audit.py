@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def facts(folder, khmer):
-    return [audit.look(line, khmer, 32) for line in read_table(folder / "labels.tsv")]
+    return [audit.inspect_line(line, khmer, 32) for line in read_table(folder / "labels.tsv")]
 
 
 def test_every_problem_is_found(folder, khmer):

@@ -140,8 +140,8 @@ def test_an_earlier_export_may_be_replaced(tmp_path):
 
     for name in gates.EXPORTED:
         (tmp_path / name).write_text("of before")
-    gates.spare(tmp_path)
-    gates.spare(tmp_path / "new")
+    gates.check_replaceable(tmp_path)
+    gates.check_replaceable(tmp_path / "new")
 
 
 @pytest.mark.parametrize(
