@@ -88,8 +88,8 @@ class Augment:
     the caller's generator decides each of them.
     """
 
-    def __init__(self, transforms: Mapping[str, Mapping[str, Any]]) -> None:
-        self.compose = A.Compose([build_transform(name, options) for name, options in transforms.items()])
+    def __init__(self, transforms: Mapping[str, Mapping[str, Any]], key: str = "data.augment") -> None:
+        self.compose = A.Compose([build_transform(*each, key) for each in transforms.items()])
 
     def __call__(self, image: np.ndarray, rng: Generator) -> np.ndarray:
         self._obey(rng)
@@ -104,9 +104,9 @@ class Augment:
         self.compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
 
 
-def build_transform(name: str, options: Mapping[str, Any]) -> A.BasicTransform:
+def build_transform(name: str, options: Mapping[str, Any], key: str) -> A.BasicTransform:
     """A transform of albumentations, or one's own by its dotted name; UserError for what is none."""
-    where = f"data.augment.{name}"
+    where = f"{key}.{name}"
     kind = own_transform(name, where) if "." in name else getattr(A, name, None)
     if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
         if "." in name:

@@ -26,6 +26,7 @@ def refused(outcome, *words):
         ("trainer.max_epochs=-1", ["trainer.max_epochs", "-1", "from 1"]),
         ("trainer.max_epoch=3", ["unknown override", "did you mean trainer.max_epochs"]),
         ("no_such_key=1", ["unknown override", "no_such_key"]),
+        ("data.augment={Blur: {p: 1}}", ["unknown override", "+data.augment=... adds to it"]),
         ("schedule=cosin", ["there is no schedule 'cosin'", "cosine_restarts"]),
         ("hardware=tpu", ["there is no hardware 'tpu'", "rtx5090"]),
         ("seed=abc", ["seed", "whole number"]),

@@ -66,8 +66,8 @@ def test_it_is_drawn_from_the_samples_own_generator(mine):
 )
 def test_what_is_wrong_with_it_is_said(mine, name, options, words):
     with pytest.raises(UserError) as error:
-        Augment({name: options})
-    assert error.value.where == f"data.augment.{name}" and words in str(error.value)
+        Augment({name: options}, "data.transforms")
+    assert error.value.where == f"data.transforms.{name}" and words in str(error.value)
 
 
 def test_a_run_trains_with_it_and_its_checkpoint_is_evaluated(mine, command, tmp_path, monkeypatch):

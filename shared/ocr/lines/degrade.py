@@ -35,7 +35,7 @@ class Degrade:
         tilt: float = 0.0,
         height: int = 40,
     ) -> None:
-        self.augment = Augment(transforms)
+        self.augment = Augment(transforms, "data.transforms")
         self.contrast, self.tilt, self.height = contrast, tilt, height
 
     def __call__(self, ink: np.ndarray, rng: Generator) -> np.ndarray:

@@ -42,7 +42,7 @@ class FolderLines:
         stride: int = STRIDE,
     ) -> None:
         self.lines, self.charset, self.height = lines, charset, height
-        self.augment = Augment(transforms) if transforms else None
+        self.augment = Augment(transforms, "data.transforms") if transforms else None
         self.seed, self.stride = seed, stride
         self.unreadable = Unreadable(max_corrupt, len(lines), MEND)
         self.lengths = np.array([len(line.text) for line in lines])
