@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from shared.ocr.script.language import find_language, known
 from shared.ocr.script.letter_model import decoder
 from shared.ocr.script.metrics import error_rates
 from shared.ocr.script.normalise import fold, normalise
+from shared.serve.app import create_app
+from shared.serve.limits import Limits
+from shared.serve.service import Service
 from tests.ocr.reading.tiny_net import line, stripes
 
 WORDS = ["été", "cœur", "garçon", "forêt", "maïs", "déjà", "où", "noël", "âne", "l’eau", "pâté", "hôtel"]
@@ -90,6 +94,16 @@ def test_a_network_made_for_it_says_so_and_is_refused_for_another(french):
     assert Reader(model).charset.language == "french"
     with pytest.raises(UserError, match="reads french"):
         Reader(model, language="thai")
+
+
+def test_the_server_reads_it_and_its_page_names_it(french):
+    service = Service(Reader(stripes(language="french"), language=french), "stripes", Limits())
+    client = create_app(service).test_client()
+    page = client.get("/").text
+    assert "Read French text lines" in page and 'data-lang="fr"' in page
+    assert client.get("/font.ttf").data == Path(find_language(french).page_font).read_bytes()
+    assert client.get("/v1/models").json["models"][0]["language"] == "french"
+    service.batcher.stop()
 
 
 @pytest.fixture(scope="module")
