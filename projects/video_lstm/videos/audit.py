@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from projects.video_lstm.videos.decode import Index, opened, read_clip, scan
-from projects.video_lstm.videos.splits import EXTENSIONS, read_splits, shared_sources
+from projects.video_lstm.videos.splits import is_video, read_splits, shared_sources, videos
+from shared.data.folder import find_files
 from shared.errors import ImageError
 
 SHOWN = 20  # examples named of each problem
@@ -57,7 +58,7 @@ def inspect(path: str, digest: str, index: Index) -> Facts:
             size=(context.width, context.height),
             frames=len(index.times),
             seconds=round(float(np.ptp(index.times)) * base, 3),
-            missing=max(0, stream.frames - len(index.times)),
+            missing=max(0, stream.frames - index.packets),
             variable_rate=bool(len(gaps) and gaps.max() > 1.5 * np.median(gaps)),
             rotation=int(frame.rotation) if frame else 0,
         )
@@ -115,9 +116,12 @@ def misnamed(fact: Facts) -> bool:
 
 def others(root: Path) -> list[str]:
     """Files beside videos that no suffix marks as such."""
-    folders = {path.parent for path in root.rglob("*") if path.suffix.lower() in EXTENSIONS}
-    files = (path for folder in folders for path in folder.iterdir() if path.is_file())
-    return sorted(str(path) for path in files if path.suffix.lower() not in EXTENSIONS)
+    folders = {str(path.parent) for path in videos(root)}
+    return [
+        path
+        for path in find_files(root, lambda name: not is_video(name))
+        if str(Path(path).parent) in folders
+    ]
 
 
 def percentiles(values: list[float]) -> dict[str, float]:

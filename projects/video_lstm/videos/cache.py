@@ -16,6 +16,8 @@ from shared.files import replaced
 log = logging.getLogger(__name__)
 
 HEADER = struct.Struct("<qqI")  # bytes and modification time (ns) of the video, CRC-32 of the pixels
+# Where the CRC begins: another for each way of choosing frames, so that clips of earlier ones are decoded again.
+VERSION = 2
 
 
 class ClipCache:
@@ -63,7 +65,7 @@ class ClipCache:
         if len(content) != HEADER.size + np.prod(self.shape):
             return None
         pixels = memoryview(content)[HEADER.size :]
-        if HEADER.unpack_from(content) != (*version, zlib.crc32(pixels)):
+        if HEADER.unpack_from(content) != (*version, zlib.crc32(pixels, VERSION)):
             return None
         return np.frombuffer(pixels, np.uint8).reshape(self.shape)
 
@@ -72,7 +74,7 @@ class ClipCache:
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
             with replaced(entry) as temporary:
-                temporary.write_bytes(HEADER.pack(*version, zlib.crc32(pixels)) + pixels)
+                temporary.write_bytes(HEADER.pack(*version, zlib.crc32(pixels, VERSION)) + pixels)
         except OSError as error:
             self.capacity = 0  # it will not get better
             log.warning("clip cache %s: %s; videos are decoded each time", self.folder, error.strerror)

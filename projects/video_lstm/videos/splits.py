@@ -3,18 +3,22 @@
 import hashlib
 import logging
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.data.folder import Split, class_folders
+from shared.data.folder import Split, class_folders, find_files, in_words, is_hidden
 from shared.errors import UserError
 
 log = logging.getLogger(__name__)
 
 EXTENSIONS = (
-    ".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv", ".ts", ".3gp", ".ogv",
+    ".avi", ".divx", ".xvid", ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".mpv", ".m1v",
+    ".m2v", ".vob", ".mod", ".tod", ".wmv", ".asf", ".flv", ".f4v", ".ts", ".mts", ".m2ts", ".m2t", ".trp", ".3gp",
+    ".3g2", ".ogv", ".ogm", ".rm", ".rmvb", ".dv", ".mxf", ".wtv", ".nut", ".ivf", ".h264", ".264", ".avc", ".h265",
+    ".265", ".hevc",
 )  # fmt: skip
+TRAIN, VAL = ("train", "training"), ("val", "valid", "validation", "test", "testing")
 VAL_SHARE = 0.2
 MEND = "get the official lists again, or move them away to split class folders by source"
 # UCF101 (v_Class_g01_c02: the second clip of group 1), and clips that say which part of a film they are.
@@ -32,12 +36,22 @@ def read_splits(root: Path, number: int) -> tuple[Split, Split]:
         found = read_ucf(root, lists[0].parent, number)
     elif lists := sorted(root.rglob("*_test_split?.txt")):
         found = read_hmdb(root, lists[0].parent, number)
-    elif (root / "train").is_dir():
-        found = scan(root / "train"), scan(root / "val")
+    elif train := split_folder(root, TRAIN):
+        if (val := split_folder(root, VAL)) is None:
+            found = split_by_source(scan(train))
+            log.warning("no folder of validation videos beside %s: a fifth of its sources validates", train)
+            return found
+        found = scan(train), scan(val)
     else:
         return split_by_source(scan(root))
     compare(*found)
     return found
+
+
+def split_folder(root: Path, names: tuple[str, ...]) -> Path | None:
+    """The folder of a split by the first of its usual names that is there, however they are written."""
+    folders = {name.lower(): name for name in class_folders(root)}
+    return next((root / folders[name] for name in names if name in folders), None)
 
 
 def read_ucf(root: Path, lists: Path, number: int) -> tuple[Split, Split]:
@@ -91,26 +105,38 @@ def resolve(root: Path, parts: list[list[list[str]]], lists: Path) -> tuple[Spli
 
 
 def scan(folder: Path) -> Split:
-    """Videos of class folders; a class without any is refused."""
+    """Videos of class folders; a class without any is refused, one class alone and what is left out are said."""
     if not folder.is_dir():
         raise UserError(f"no folder {folder}", "data.root", "give train/ and val/, or class folders alone")
-    found = Split(class_folders(folder), [], [])
+    left_out: Counter[str] = Counter()
+    found = Split(class_folders(folder, left_out), [], [])
     if not found.classes:
         raise UserError("no class folders", str(folder), "put each class's videos into a folder of its name")
     for label, name in enumerate(found.classes):
-        files = [str(path) for path in videos(folder / name)]
+        others: Counter[str] = Counter()
+        files = find_files(folder / name, is_video, others, home=folder)
         if not files:
-            raise UserError("a class folder without videos", str(folder / name), "fill it, or delete it")
+            held = f", but {in_words(others)}" if others else ""
+            raise UserError(
+                f"a class folder without videos{held}", str(folder / name), "fill it, or delete it"
+            )
         found.paths.extend(files)
         found.labels.extend([label] * len(files))
+        left_out.update(others)
+    if left_out:
+        log.warning("left out     %s in %s: no videos by their names", in_words(left_out), folder)
+    if len(found.classes) == 1:
+        log.warning("only one class, %s, in %s: there is nothing to tell apart", found.classes[0], folder)
     return found
+
+
+def is_video(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS) and not is_hidden(name)
 
 
 def videos(folder: Path) -> Iterator[Path]:
     """Files with a video's suffix, whatever is in them."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file():
-            yield path
+    yield from map(Path, find_files(folder, is_video))
 
 
 def source(path: str) -> str:
