@@ -12,6 +12,8 @@ from shared.runs.cli import plain
 from shared.runs.forecast.context import as_fraction
 from shared.runs.forecast.draw import save
 from shared.runs.forecast.forecast import forecast
+from shared.runs.forecast.model.fit import Curve, fit
+from shared.runs.forecast.model.prior import Prior
 from shared.runs.forecast.plan import make_plan
 from shared.runs.forecast.result import Request
 from shared.runs.forecast.words import as_json, as_text
@@ -173,6 +175,18 @@ def test_long_runs_are_folded(tmp_path):
     run = synthetic(tmp_path, "val/acc", lambda e: 0.8 - 0.5 / e**0.5, 700, lambda e: 0.1 * (1 - e / 1000))
     made = forecast(run, Request(until=1000), what_ifs=False)
     assert len(made.median) == 300 and 0.75 < made.median[-1] < 0.82
+
+
+def test_the_band_does_not_shrink_with_the_length_of_the_run():
+    half = {}
+    for epochs in (160, 1600):
+        error = 0.3 + 0.01 * np.random.default_rng(0).normal(size=epochs)
+        rates = np.full(epochs + 1, 0.1)
+        found = fit(Curve(error, rates[:epochs]), Prior([], 0.1), 0.1, steps=400)
+        low, high = np.quantile(found.paths(rates)[1][:, -1], [0.1, 0.9])
+        half[epochs] = (high - low) / 2
+
+    assert all(0.0105 < width < 0.017 for width in half.values()), half  # 0.0128 for white noise of 0.01
 
 
 @pytest.mark.parametrize(

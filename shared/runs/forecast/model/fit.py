@@ -49,6 +49,7 @@ class Fit:
         clock = _clock(self.history, lr, self.peak, stride, len(self.history.lr))
         noise = np.random.default_rng(seed).standard_t(5, (len(self.draws), len(lr)))
         mean, sd = (_unfold(f(self.draws, clock), stride, len(lr)) for f in (curve, spread))
+        sd = np.sqrt(sd**2 + (_scatter_within(self.history.error) / self.level) ** 2)
         return self.level * mean, self.level * (mean + sd * noise)
 
 
@@ -92,6 +93,19 @@ def _fold(values: np.ndarray, stride: int) -> np.ndarray:
     count = np.isfinite(blocks).sum(1)
     total = np.where(np.isfinite(blocks), blocks, 0.0).sum(1)
     return np.divide(total, count, out=np.full(len(blocks), np.nan), where=count > 0)
+
+
+def _scatter_within(error: np.ndarray) -> float:
+    """Scale of single epochs about the means that were fitted, of the later half; 0 where nothing was folded.
+
+    The law of total variance: one epoch scatters by this and by the means' own scatter about the law.
+    A Student-t with 5 degrees of freedom and scale 1 has the variance 5 / 3.
+    """
+    stride = -(-len(error) // MAX_STEPS)
+    away = error - np.repeat(_fold(error, stride), stride)[: len(error)]
+    recent = away[len(away) // 2 :]
+    recent = recent[np.isfinite(recent)]
+    return float(np.sqrt(np.mean(recent**2) * 3 / 5)) if len(recent) else 0.0
 
 
 def _unfold(values: np.ndarray, stride: int, length: int) -> np.ndarray:
