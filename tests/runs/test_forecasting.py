@@ -162,6 +162,7 @@ def test_a_marked_event_is_a_change_point(tmp_path):
         ({"epochs": 5}, "only 5 epochs"),
         ({"header": "x"}, "no learning rate in the log"),
         ({"epochs": 8, "lr": lambda e: 0.1}, "beyond epoch 16"),
+        ({"epochs": 12, "lr": lambda e: 0.1 * 0.9**e}, "no schedule recognised"),
     ],
 )
 def test_doubts_are_said(tmp_path, given, words):

@@ -56,6 +56,11 @@ def doubts(
         said.append("no learning rate in the log: gains from annealing cannot be foreseen")
     elif past.min() > 0.5 * past.max() and len(lr) > last and lr[last:].min() < 0.3 * past.max():
         said.append("the learning rate has not fallen yet: the gain from annealing is taken from other runs")
+    if "no schedule recognised" in made.plan:
+        said.append(
+            "no schedule recognised in the learning rates: the last one is held to the end, and a gain from "
+            "annealing to come is not foreseen (tell the plan: --schedule or --plan)"
+        )
     if len(lr) > 2 * last:
         said.append(f"beyond epoch {2 * last} forecasts tend to be too good: by 2.5 points of ImageNet top-1")
     said += [f"something else changes at epoch {e}: its effect is unknown" for e in events if e > last]
