@@ -19,7 +19,8 @@ nothing in a checkpoint is ever executed.
   python scripts/diagnose.py replay RUN/nonfinite/step_30.pt      run a saved poisoned step again
 
 Codes: lr_restart, lr_jump_unplanned, non_finite, metric_frozen, overfitting, confidence_vs_accuracy,
-plateau, worse_than_trivial, flat_zero_metric, foreign_checkpoint, duplicate_log_lines, throughput_drop,
+plateau, loss_exploded, labels_permuted, input_differs, not_learning,
+label_noise, worse_than_trivial, flat_zero_metric, foreign_checkpoint, duplicate_log_lines, throughput_drop,
 config_smell. Exit code: 0 clean, 1 warnings, 2 non-finite numbers (or nothing that could be read).
 """
 

@@ -55,7 +55,7 @@ def restarts(run: RunLog) -> list[Finding]:
         peak = np.nanmax(run.lr[run.epochs < restart.epoch])
         back_to_peak = 0.8 < restart.after / peak < 1.25
         planned = "Restart" in schedule or (not schedule and back_to_peak)
-        change = f"{metric} {_show(metric, sign * best)} -> {_show(metric, sign * first)}"
+        change = f"{metric} {names.show(metric, sign * best)} -> {names.show(metric, sign * first)}"
         code = "lr_restart" if planned else "lr_jump_unplanned"
         kind = "restarted" if planned else "jumped without a plan"
         message = f"the learning rate {kind} at epoch {restart.epoch}, x{restart.ratio:.3g}; {change}"
@@ -94,7 +94,9 @@ def frozen(run: RunLog) -> list[Finding]:
     if not sure or value == 0 or rows == len(epochs) or (annealed and not run.first_bad):
         return []
     first = int(epochs[-rows])
-    message = f"{columns[0]} stands still at {_show(columns[0], value)} from epoch {first} to {epochs[-1]}"
+    message = (
+        f"{columns[0]} stands still at {names.show(columns[0], value)} from epoch {first} to {epochs[-1]}"
+    )
     evidence = [f"{rows} validations with the same value to the last digit, in {', '.join(columns)}"]
     command = f"python scripts/checkpoints.py {run.path}"
     return [
@@ -162,7 +164,3 @@ def throughput(run: RunLog) -> list[Finding]:
 def best_epoch(run: RunLog, metric: str) -> tuple[int, float]:
     index = best_index(run.columns[metric], run.mode(metric))
     return int(run.epochs[index]), float(run.columns[metric][index])
-
-
-def _show(metric: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if names.is_rate(metric) else f"{value:.4g}"

@@ -6,6 +6,7 @@ from shared.checkpoints.foreign import is_checkpoint
 from shared.errors import UserError
 from shared.runs.diagnosis import curves, learning
 from shared.runs.diagnosis.finding import Finding, exit_code, rank, verdict
+from shared.runs.diagnosis.generalising import generalising
 from shared.runs.diagnosis.lines import duplicate_lines
 from shared.runs.diagnosis.smells import smells
 from shared.runs.diagnosis.weights import check_weights, read_rows, run_of
@@ -14,7 +15,7 @@ from shared.runs.reading.runlog import RunLog
 
 CHECKS = (
     curves.non_finite, curves.restarts, curves.frozen, curves.flat_zero, curves.throughput, learning.overfitting,
-    learning.confidence, learning.plateau, learning.trivial, smells,
+    learning.confidence, learning.plateau, learning.trivial, generalising, smells,
 )  # fmt: skip
 
 

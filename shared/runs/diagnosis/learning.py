@@ -7,6 +7,7 @@ import numpy as np
 
 from shared.runs.diagnosis.curves import best_epoch
 from shared.runs.diagnosis.finding import Finding
+from shared.runs.diagnosis.generalising import class_count
 from shared.runs.reading import names
 from shared.runs.reading.runlog import RunLog
 
@@ -51,12 +52,12 @@ def overfitting(run: RunLog) -> list[Finding]:
         return []
     share = after / epochs[-1]
     message = (
-        f"overfitting: {name} was best at epoch {best} ({_show(name, value)}), {after} epochs ({share:.0%} of the "
+        f"overfitting: {name} was best at epoch {best} ({names.show(name, value)}), {after} epochs ({share:.0%} of the "
         f"run) brought no gain"
     )
     evidence = [
         f"{train[0]} fell from {at_best:.4g} at epoch {best} to {lowest:.4g} meanwhile",
-        f"{name} is {_show(name, last)} at epoch {epochs[-1]}",
+        f"{name} is {names.show(name, last)} at epoch {epochs[-1]}",
     ]
     command = (
         "callbacks.early_stopping.patience=15 would have ended it; more data, augmentation or weight decay"
@@ -79,7 +80,7 @@ def confidence(run: RunLog) -> list[Finding]:
         return []
     message = (
         f"{loss[0]} rises ({loss[2][-window]:.3g} -> {loss[2][-1]:.3g}) while {name} improves "
-        f"({_show(name, values[-window])} -> {_show(name, values[-1])}): growing confidence, not alarming yet"
+        f"({names.show(name, values[-window])} -> {names.show(name, values[-1])}): growing confidence, not alarming yet"
     )
     hint = "judge checkpoints by the metric; label smoothing tempers the confidence"
     return [Finding("confidence_vs_accuracy", "info", message, int(epochs[-window]), str(run.path), [hint])]
@@ -102,7 +103,7 @@ def plateau(run: RunLog) -> list[Finding]:
         return []
     start = int(epochs[-window])
     message = f"plateau: neither {name} nor {train[0]} has improved since epoch {start}"
-    evidence = [f"best {name} before {_show(name, sign * early)}, since {_show(name, sign * late)}"]
+    evidence = [f"best {name} before {names.show(name, sign * early)}, since {names.show(name, sign * late)}"]
     if len(rate):
         evidence.append(f"the learning rate is still {rate[-1]:.3g}, {rate[-1] / rate.max():.0%} of its peak")
     command = f"python scripts/forecast.py {run.path} --metric {name}"
@@ -112,7 +113,7 @@ def plateau(run: RunLog) -> list[Finding]:
 def trivial(run: RunLog) -> list[Finding]:
     """No better than an empty output, a coin, the most frequent class, or a network that has learned nothing."""
     found = []
-    classes = _classes(run)
+    classes = class_count(run)
     for name in run.metric_names():
         known = np.isfinite(run.columns[name])
         values, epochs = run.columns[name][known], run.epochs[known]
@@ -121,16 +122,15 @@ def trivial(run: RunLog) -> list[Finding]:
         recent = float(np.median(values[-3:]))
         word = name.lower()
         if re.search(r"(^|[^a-z])[cw]er($|[^a-z])", word) and recent >= 0.95:
-            message = f"{name} is {_show(name, recent)} after {epochs[-1]} epochs: an empty output would score 100 %"
+            value = names.show(name, recent)
+            message = f"{name} is {value} after {epochs[-1]} epochs: an empty output would score 100 %"
         elif "eer" in word and recent >= 0.47:
-            message = f"{name} is {_show(name, recent)}: a coin would score 50 %"
+            message = f"{name} is {names.show(name, recent)}: a coin would score 50 %"
         elif classes and re.search(r"acc|top.?1$", word) and recent <= 1.5 / classes:
-            message = (
-                f"{name} is {_show(name, recent)}: guessing among {classes} classes scores {1 / classes:.2%}"
-            )
+            message = f"{name} is {names.show(name, recent)}: guessing among {classes} classes scores {1 / classes:.2%}"
         else:
             continue
-        above = [f"epoch {e}: {_show(name, v)}" for e, v in zip(epochs[-3:], values[-3:], strict=True)]
+        above = [f"epoch {e}: {names.show(name, v)}" for e, v in zip(epochs[-3:], values[-3:], strict=True)]
         found.append(Finding("worse_than_trivial", "warning", message, int(epochs[-1]), str(run.path), above))
     return found + _untrained(run, classes)
 
@@ -163,16 +163,3 @@ def _untrained(run: RunLog, classes: int | None) -> list[Finding]:
 
 
 ROUND = {10, 20, 50, 100, 101, 200, 365, 400, 500, 600, 700, 1000, 10000, 21841}  # usual numbers of classes
-
-
-def _classes(run: RunLog) -> int | None:
-    for part in (run.config, run.config.get("model"), run.config.get("data")):
-        if isinstance(part, dict):
-            for key in ("num_classes", "classes", "n_classes"):
-                if isinstance(part.get(key), int) and part[key] > 1:
-                    return part[key]
-    return None
-
-
-def _show(metric: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if names.is_rate(metric) else f"{value:.4g}"
