@@ -1,13 +1,18 @@
 """Runs of imagenet_resnet on digits that were spoilt on purpose are told apart; sound ones raise no alarm."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from shared.errors import UserError
+from shared.runs.checkpoints.table import checkpoint_table
 from shared.runs.diagnosis.diagnose import diagnose
 from shared.runs.diagnosis.finding import exit_code
 from shared.runs.reading import names
+from shared.runs.reading.readers import read_run
 
 SPOILT = Path(__file__).parent / "spoilt"
 FOUND = {
@@ -53,3 +58,40 @@ def test_a_rate_above_one_is_in_percent_but_for_transcripts():
     assert not names.in_percent("val/cer", np.array([1.1, 0.4]))
     assert names.in_percent("val/cer", np.array([60.0, 4.0]))
     assert not names.in_percent("val/min_dcf", np.array([1.2]))
+
+
+def test_a_run_is_first_what_it_says_of_itself(tmp_path):
+    (tmp_path / "summary.json").write_text(
+        '{"project": "x", "status": "failed", "error": "no train/ folder"}'
+    )
+    (tmp_path / "train.log").write_text("limit_val_batches=1 epoch 1 loss 0.5\n" * 3)
+    findings = diagnose(tmp_path)
+    assert findings[0].code == "run_failed" and "no train/ folder" in findings[0].message
+    assert exit_code(findings) == 1
+    with pytest.raises(UserError, match="failed before its first metrics"):
+        read_run(tmp_path)
+
+    (tmp_path / "summary.json").unlink()
+    (tmp_path / "run_id").write_text("abc")
+    assert [each.code for each in diagnose(tmp_path)] == ["run_without_rows"]
+
+
+def test_skipped_steps_are_told_and_kept_batches_are_no_checkpoints(tmp_path):
+    for name in ("metrics.csv", "config.yaml", "summary.json"):
+        (tmp_path / name).write_bytes((SPOILT / "healthy" / name).read_bytes())
+    event = {"kind": "non_finite_skip", "epoch": 2, "step": 8, "message": "step 8: non-finite image"}
+    (tmp_path / "events.jsonl").write_text(json.dumps(event) + "\n")
+    for place in ("nonfinite/step_8.pt", "checkpoints/last.ckpt"):
+        (tmp_path / place).parent.mkdir()
+        torch.save({"epoch": 1, "state_dict": {"w": torch.ones(3)}}, tmp_path / place)
+    findings = diagnose(tmp_path)
+    assert exit_code(findings) == 0
+    skipped = next(each for each in findings if each.code == "steps_skipped")
+    assert skipped.evidence == ["step 8: non-finite image"] and "replay" in skipped.command
+    assert [row.file for row in checkpoint_table(tmp_path).rows] == ["checkpoints/last.ckpt"]
+
+
+def test_what_cannot_be_read_is_not_healthy(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello world\n")
+    with pytest.raises(UserError, match="no named numbers"):
+        diagnose(tmp_path / "notes.txt")

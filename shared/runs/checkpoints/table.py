@@ -30,7 +30,11 @@ def checkpoint_files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.exists():
         raise UserError("no such folder", str(folder), "check the path")
-    found = [file for file in walk(folder) if is_checkpoint(file)]
+    found = [
+        file
+        for file in walk(folder)
+        if is_checkpoint(file) and "nonfinite" not in file.relative_to(folder).parts[:-1]
+    ]
     if not found:
         raise UserError("no checkpoint in the folder", str(folder), f"looked for {', '.join(SUFFIXES)}")
     return found

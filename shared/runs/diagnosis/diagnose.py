@@ -9,6 +9,7 @@ from shared.runs.diagnosis.finding import Finding, exit_code, rank, verdict
 from shared.runs.diagnosis.generalising import generalising
 from shared.runs.diagnosis.lines import duplicate_lines
 from shared.runs.diagnosis.smells import smells
+from shared.runs.diagnosis.status import own_words
 from shared.runs.diagnosis.weights import check_weights, read_rows, run_of
 from shared.runs.reading.readers import TEXT_NAMES, read_run
 from shared.runs.reading.runlog import RunLog
@@ -25,18 +26,21 @@ def diagnose(path: Path, pattern: str | None = None) -> list[Finding]:
         raise UserError("no such file or folder", str(path), "check the path")
     if is_checkpoint(path):
         return rank(check_weights(read_rows(path)))
+    said = own_words(path)
     looks = [lambda: check_run(_run(path, pattern)), lambda: _logs(path)]
     if path.is_dir():
         looks.append(lambda: check_weights(read_rows(path)))
-    findings: list[Finding] = []
+    findings = list(said)
     failures: list[UserError] = []
     for look in looks:
         try:
             findings += look()
         except UserError as error:
             failures.append(error)
-    if len(failures) == len(looks):
-        raise failures[0]
+    if failures and (len(failures) == len(looks) or not findings):
+        unread = [failure for failure in failures if not str(failure).startswith("no text log")]
+        if not said and (len(failures) == len(looks) or (path.is_file() and unread)):
+            raise failures[0]
     return rank(findings)
 
 

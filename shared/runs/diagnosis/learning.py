@@ -7,7 +7,7 @@ import numpy as np
 
 from shared.runs.diagnosis.curves import best_epoch
 from shared.runs.diagnosis.finding import Finding
-from shared.runs.diagnosis.generalising import class_count
+from shared.runs.diagnosis.sides import class_count
 from shared.runs.reading import names
 from shared.runs.reading.runlog import RunLog
 

@@ -28,12 +28,22 @@ def read_folder(run_dir: Path) -> RunLog:
     run.summary = mapping(run_dir / "summary.json", run.warnings)
     run.config = mapping(run_dir / "config.yaml", run.warnings)
     # The file grows while the run goes on; the summary holds what it was at the end of a session.
-    run.summary["events"] = _events(run_dir / "events.jsonl") or run.summary.get("events") or []
+    run.summary["events"] = read_events(run_dir)
     return run
 
 
+def is_run_folder(folder: Path) -> bool:
+    """Whether a folder is one of our runs, begun or ended."""
+    summary = mapping(folder / "summary.json", [])
+    return folder.is_dir() and ((folder / "run_id").is_file() or {"project", "status"} <= summary.keys())
+
+
+def read_events(run_dir: Path) -> list[dict]:
+    """Events so far, or those of the summary; a line cut off by a crash is left out."""
+    return _events(run_dir / "events.jsonl") or mapping(run_dir / "summary.json", []).get("events") or []
+
+
 def _events(path: Path) -> list[dict]:
-    """Events so far; a line cut off by a crash is left out."""
     if not path.is_file() or path.stat().st_size > MAX_TEXT:
         return []
     found = []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shared.errors import UserError
-from shared.runs.reading.folder import mapping, read_folder
+from shared.runs.reading.folder import is_run_folder, mapping, read_folder
 from shared.runs.reading.runlog import RunLog, by_epoch
 from shared.runs.reading.table import read_csv
 from shared.runs.reading.textlog import read_text
@@ -55,6 +55,10 @@ def _read_file(path: Path, pattern: str | None) -> RunLog:
 
 
 def _read_directory(folder: Path, pattern: str | None) -> RunLog:
+    if is_run_folder(folder) and not (folder / "metrics.csv").is_file():
+        status = mapping(folder / "summary.json", []).get("status", "is running, or was killed,")
+        mend = f"{folder / 'train.log'} tells what happened; metrics come with the first logged steps"
+        raise UserError(f"the run {status} before its first metrics", str(folder), mend)
     source = _source(folder)
     if source is None:
         looked = ", ".join((*CSV_NAMES, "events.out.tfevents.*", "*.wandb", *TEXT_NAMES))
