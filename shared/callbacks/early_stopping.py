@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from shared.fit.rails import Task, Trainer
 from shared.policy.stopping import Epoch, RestartAwarePatience
-
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
 
 
 class EarlyStopping:
@@ -28,7 +24,7 @@ class EarlyStopping:
         self.policy = RestartAwarePatience(direction="min", **self.settings)
         self.paused = False
 
-    def setup(self, trainer: lightning.Trainer, task: Task, stage: str) -> None:
+    def setup(self, trainer: Trainer, task: Task, stage: str) -> None:
         self.policy = RestartAwarePatience(direction=task.rails.mode, **self.settings)
 
     def state_dict(self) -> dict[str, Any]:
@@ -38,11 +34,11 @@ class EarlyStopping:
         self.policy.load_state_dict(state["counters"])
         self.paused = state["paused"]
 
-    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_start(self, trainer: Trainer, task: Task) -> None:
         if task.rails.start.lr_jump:  # to the metric, an extension to a higher LR is a restart
             self.policy.begin_cycle(task.rails.schedule.cycle(trainer.global_step))
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, task: Task) -> None:
         value = task.results.get(task.rails.monitor)
         if value is None:
             return

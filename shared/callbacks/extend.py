@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from shared.checkpoints.resume import Start
 from shared.errors import UserError
+from shared.fit.rails import Task
 from shared.record.preflight import batch_in_words
-
-if TYPE_CHECKING:
-    from shared.lightning.task import Task
 
 EPOCHS_SHOWN = 10
 JUMP = 2.0

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from shared.errors import UserError
+from shared.fit.rails import Task, Trainer
 from shared.runs.forecast.forecast import forecast
 from shared.runs.forecast.result import Forecast as Forecasted
 from shared.runs.forecast.result import Request
 from shared.runs.reading.folder import read_folder
 from shared.runs.reading.names import kind
-
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +46,7 @@ class Forecast:
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.hopeless = state["hopeless"]
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, task: Task) -> None:
         epoch = trainer.current_epoch + 1
         last = epoch >= trainer.max_epochs
         if (
@@ -64,7 +60,7 @@ class Forecast:
             self._forecast(trainer, task, epoch)
         trainer.should_stop = trainer.strategy.broadcast(trainer.should_stop)
 
-    def _forecast(self, trainer: lightning.Trainer, task: Task, epoch: int) -> None:
+    def _forecast(self, trainer: Trainer, task: Task, epoch: int) -> None:
         target = best_of_sweep(task.rails.folder.path, task.rails) if self.target == "sweep" else self.target
         try:
             made = self._made(trainer, task, target)
@@ -76,13 +72,13 @@ class Forecast:
             task.columns["forecast/p_target"] = made.target["probability"]
             self._judge(trainer, task, made)
 
-    def _made(self, trainer: lightning.Trainer, task: Task, target: float | None) -> Forecasted:
+    def _made(self, trainer: Trainer, task: Task, target: float | None) -> Forecasted:
         """The forecast from the run folder's own files, under the schedule that the optimizer follows."""
         run = read_folder(task.rails.folder.path)
         request = Request(metric=task.rails.monitor, target=target, until=trainer.max_epochs)
         return forecast(run, request, what_ifs=False)
 
-    def _judge(self, trainer: lightning.Trainer, task: Task, made: Forecasted) -> None:
+    def _judge(self, trainer: Trainer, task: Task, made: Forecasted) -> None:
         probability, target = made.target["probability"], made.target["value"]
         hopeless = self.stop_below is not None and probability < self.stop_below
         self.hopeless = self.hopeless + 1 if hopeless else 0

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from shared.fit.rails import Task, Trainer
 from shared.runs.reading.names import is_rate
-
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
 
 
 class LRMonitor:
@@ -24,7 +20,7 @@ class LRMonitor:
         self.tolerance = tolerance
         self.deviating = False
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, task: Task) -> None:
         schedule, step = task.rails.schedule, trainer.global_step
         now, epochs = trainer.current_epoch + 1, schedule.steps_per_epoch
         for restart in schedule.restarts(min(step + 2 * epochs, schedule.total_steps)):
@@ -47,9 +43,7 @@ class LRMonitor:
         message = f"epoch {epoch}: LR restart x{ratio:,.0f}, expect the metric to fall; {kept}".rstrip("; ")
         task.rails.folder.events.add("restart", message, epoch=epoch, step=step, ratio=ratio)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
         schedule, step = task.rails.schedule, max(trainer.global_step - 1, 0)
         task.columns["lr/cycle"] = schedule.cycle(step)
         task.columns["lr/cycle_progress"] = schedule.cycle_progress(step)

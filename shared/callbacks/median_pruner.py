@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shared.errors import UserError
+from shared.fit.rails import Task, Trainer
 from shared.policy.pruning import behind_median
 from shared.runs.reading.table import read_csv
-
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
 
 
 class MedianPruner:
@@ -26,13 +21,13 @@ class MedianPruner:
     def __init__(self, warmup_epochs: int, min_jobs: int) -> None:
         self.warmup_epochs, self.min_jobs = warmup_epochs, min_jobs
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, task: Task) -> None:
         epoch = trainer.current_epoch + 1
         if self.warmup_epochs <= epoch < trainer.max_epochs and trainer.is_global_zero:
             self._judge(trainer, task, epoch)
         trainer.should_stop = trainer.strategy.broadcast(trainer.should_stop)
 
-    def _judge(self, trainer: lightning.Trainer, task: Task, epoch: int) -> None:
+    def _judge(self, trainer: Trainer, task: Task, epoch: int) -> None:
         rails = task.rails
         own = best_by(rails.folder.path, rails.monitor, rails.mode, epoch)
         beside = [path.parent for path in rails.folder.path.parent.glob("*/metrics.csv")]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
+from shared.fit.rails import Task, Trainer
 
 
 class MetricsLog:
@@ -23,29 +20,27 @@ class MetricsLog:
         self.clock = Clock()
         self.validated: dict[str, float] = {}
 
-    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_start(self, trainer: Trainer, task: Task) -> None:
         self.clock.restart()
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, task: Task) -> None:
         self.clock.restart()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
         self.clock.samples += task.rails.batching.effective
         counted = task.meter.count["window"]  # nothing, if the step was skipped
         if trainer.global_step % trainer.log_every_n_steps == 0 and counted:
             means = task.over_ranks(task.meter.read_window())
             self._write(trainer, task, {f"step/{name}": mean for name, mean in means.items()})
 
-    def on_validation_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_validation_start(self, trainer: Trainer, task: Task) -> None:
         self.clock.stop()
 
-    def on_validation_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_validation_end(self, trainer: Trainer, task: Task) -> None:
         found = trainer.callback_metrics.items()
         self.validated = {name: float(value) for name, value in found if name.startswith("val/")}
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, task: Task) -> None:
         self.clock.stop()
         means = task.over_ranks(task.meter.read_epoch())
         means = {f"train/{name}": mean for name, mean in means.items()}
@@ -53,7 +48,7 @@ class MetricsLog:
         self._write(trainer, task, task.results)
         task.rails.summary["samples_per_second"] = self.clock.rate()
 
-    def _write(self, trainer: lightning.Trainer, task: Task, values: dict[str, float]) -> None:
+    def _write(self, trainer: Trainer, task: Task, values: dict[str, float]) -> None:
         if not trainer.is_global_zero:
             return
         row = {

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.errors import UserError
+from shared.fit.rails import Task
 from shared.record.summary import restarts
-
-if TYPE_CHECKING:
-    from shared.lightning.task import Task
 
 
 def run_state(task: Task, position: dict[str, int]) -> dict[str, Any]:

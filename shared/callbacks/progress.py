@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from shared.fit.rails import Task, Trainer
 from shared.record.duration import duration
-
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
-
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +24,7 @@ class ProgressBar:
         self.first_step = 0
         self.monitored = ""
 
-    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_start(self, trainer: Trainer, task: Task) -> None:
         self.shown = self.began = time.monotonic()
         self.first_step = trainer.global_step
         bar = Progress(
@@ -44,9 +39,7 @@ class ProgressBar:
             self.validation = bar.add_task("validation", visible=False, facts="")
             bar.start()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
         now = time.monotonic()
         if now - self.shown < (self.refresh if self.bar else self.lines_every):
             return
@@ -60,7 +53,7 @@ class ProgressBar:
 
     def on_validation_batch_end(
         self,
-        trainer: lightning.Trainer,
+        trainer: Trainer,
         task: Task,
         out: Any,
         batch: Any,
@@ -72,7 +65,7 @@ class ProgressBar:
             total = trainer.num_val_batches[0]
             self.bar.update(self.validation, visible=True, completed=batch_idx + 1, total=total)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, task: Task) -> None:
         name = task.rails.monitor
         if name in task.results:
             self.monitored = f"{name} {task.results[name]:.4f}"
@@ -84,12 +77,12 @@ class ProgressBar:
             title = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             log.info("%s  %s  lr %.3g  %s left", title, results, task.lr, left)
 
-    def teardown(self, trainer: lightning.Trainer, task: Task, stage: str) -> None:
+    def teardown(self, trainer: Trainer, task: Task, stage: str) -> None:
         if self.bar:
             self.bar.stop()
             self.bar = None
 
-    def _facts(self, trainer: lightning.Trainer, task: Task) -> str:
+    def _facts(self, trainer: Trainer, task: Task) -> str:
         steps = max(trainer.global_step - self.first_step, 1)
         rate = steps * task.rails.batching.effective / (time.monotonic() - self.began)
         parts = [
@@ -100,7 +93,7 @@ class ProgressBar:
         ]
         return "  ".join(part for part in [*parts, f"{duration(self._seconds_left(trainer))} left"] if part)
 
-    def _seconds_left(self, trainer: lightning.Trainer) -> float:
+    def _seconds_left(self, trainer: Trainer) -> float:
         done = max(trainer.global_step - self.first_step, 1)
         planned = trainer.max_epochs * trainer.num_training_batches
         return (time.monotonic() - self.began) / done * max(planned - trainer.global_step, 0)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from shared.checkpoints.folder import CheckpointFolder
 from shared.errors import UserError
+from shared.fit.rails import Task, Trainer
 from shared.policy.retention import Checkpoint as Record
 from shared.policy.retention import Retention
+from shared.policy.schedule_base import Schedule
 from shared.processes.interruption import Interrupted
-
-if TYPE_CHECKING:
-    import lightning
-
-    from shared.lightning.task import Task
 
 
 class Saving:
@@ -34,9 +31,14 @@ class Saving:
         self.last_metric: float | None = None
         self.saved_at = time.monotonic()
 
-    def setup(self, trainer: lightning.Trainer, task: Task, stage: str) -> None:
+    def setup(self, trainer: Trainer, task: Task, stage: str) -> None:
         self.folder = CheckpointFolder(task.rails.folder.checkpoints)
         self.retention = Retention(task.rails.mode, self.milestones, self.keep_cycles)
+
+    def files_at_most(self, schedule: Schedule, mode: Literal["min", "max"]) -> int:
+        """Checkpoints that may lie in the run folder at once, the one being written included."""
+        kept = Retention(mode, self.milestones, self.keep_cycles)
+        return kept.files_at_most(schedule.cycle(schedule.total_steps - 1)) + 2
 
     def state_dict(self) -> dict[str, Any]:
         records = {role: asdict(record) for role, record in self.records.items()}
@@ -46,23 +48,21 @@ class Saving:
         self.records = {role: Record(**record) for role, record in state["records"].items()}
         self.last_metric = state["last_metric"]
 
-    def on_fit_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_fit_start(self, trainer: Trainer, task: Task) -> None:
         if trainer.is_global_zero:
             self.folder.clean()
             if source := task.rails.start.checkpoint:
                 self.records = self.folder.heal(self.records, source, self.retention.roles)
         self._report(task)
 
-    def on_train_start(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_start(self, trainer: Trainer, task: Task) -> None:
         self.saved_at = time.monotonic()
         task.rails.interruption.defer()
         if trainer.ckpt_path is None:
             self.save(trainer, task)  # a full disk shows now, and the first epoch has a state to go back to
         self._obey(trainer, task)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: Task, out: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, task: Task, out: Any, batch: Any, batch_idx: int) -> None:
         late, signum = self._agree(trainer, task)
         if late or signum:
             self.save(trainer, task)
@@ -71,7 +71,7 @@ class Saving:
 
     def on_validation_batch_end(
         self,
-        trainer: lightning.Trainer,
+        trainer: Trainer,
         task: Task,
         out: Any,
         batch: Any,
@@ -80,7 +80,7 @@ class Saving:
     ) -> None:
         self.on_train_batch_end(trainer, task, out, batch, batch_idx)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, task: Task) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, task: Task) -> None:
         validated = any(name.startswith("val/") for name in task.results)
         if validated and task.rails.monitor not in task.results:
             known = ", ".join(sorted(task.results))
@@ -89,7 +89,7 @@ class Saving:
         self.save(trainer, task, self.last_metric)
         self._obey(trainer, task)
 
-    def save(self, trainer: lightning.Trainer, task: Task, metric: float | None = None) -> None:
+    def save(self, trainer: Trainer, task: Task, metric: float | None = None) -> None:
         """Write the newest state; decide its roles first, so that the file itself remembers them."""
         step, schedule = trainer.global_step, task.rails.schedule
         epoch = trainer.current_epoch + 1
@@ -117,7 +117,7 @@ class Saving:
         for tell in task.rails.saved if trainer.is_global_zero else []:
             tell(self.records)
 
-    def _agree(self, trainer: lightning.Trainer, task: Task) -> tuple[bool, int]:
+    def _agree(self, trainer: Trainer, task: Task) -> tuple[bool, int]:
         """Whether the last save was long ago, and the signal to obey (0: none): on all ranks as on any of them."""
         late = time.monotonic() - self.saved_at > self.every_seconds and not trainer.validating
         signum = task.rails.interruption.requested or 0
@@ -125,12 +125,12 @@ class Saving:
             late, signum = self.most(trainer, [int(late), signum])
         return bool(late), signum
 
-    def _obey(self, trainer: lightning.Trainer, task: Task) -> None:
+    def _obey(self, trainer: Trainer, task: Task) -> None:
         """End the run, now that all is saved, if it was asked to."""
         if signum := self._agree(trainer, task)[1]:
             raise Interrupted(signum)
 
-    def _write(self, trainer: lightning.Trainer, record: Record, before: set[str]) -> None:
+    def _write(self, trainer: Trainer, record: Record, before: set[str]) -> None:
         """Save on all ranks; the first one then puts the file in its places."""
         error = self.store(trainer, self.folder.written)
         if not trainer.is_global_zero:

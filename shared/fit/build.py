@@ -13,11 +13,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from shared.backups.worker import Backups
-from shared.callbacks.saving import Saving
 from shared.errors import SweepError, UserError
 from shared.policy.batching import Batching, batch_for
-from shared.policy.retention import Retention
-from shared.policy.schedule_base import Schedule
 from shared.processes.lost_rank import Watch
 from shared.record.folder import RunFolder
 from shared.record.preflight import Preflight
@@ -120,15 +117,6 @@ def open_backups(cfg: DictConfig, folder: RunFolder) -> Backups | None:
     if cfg.backup.url is None or folder.mute:
         return None
     return Backups(folder, cfg.project, **cfg.backup)
-
-
-def files_kept(callbacks: list[Any], schedule: Schedule, mode: str) -> int:
-    """Checkpoints that may lie in the run folder at once, the one being written included."""
-    for callback in callbacks:
-        if isinstance(callback, Saving):
-            kept = Retention(mode, callback.milestones, callback.keep_cycles)
-            return kept.files_at_most(schedule.cycle(schedule.total_steps - 1)) + 2
-    return 0
 
 
 def workers(setting: int | str, on_cpu: bool, devices: int) -> int:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
 
 from shared.backups.worker import Backups
+from shared.callbacks.saving import Saving
 from shared.checkpoints import resume
 from shared.checkpoints.file import load_weights
 from shared.errors import UserError
@@ -24,7 +25,6 @@ from shared.fit.build import (
     batches,
     build,
     build_batching,
-    files_kept,
     open_backups,
     refuse_ranks_in_a_sweep,
     workers,
@@ -102,6 +102,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         mode=cfg.monitor.mode,
     )
     samples = tuple(batching.devices * len(loader.sampler) for loader in (train_loader, val_loader))
+    saving = [callback for callback in trainer.callbacks if isinstance(callback, Saving)]
     preflight = inspect(
         [(p.numel(), p.requires_grad) for p in task.parameters()],
         schedule,
@@ -111,7 +112,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         backup=backups.describe() if backups else "none (backup.url=...)",
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
         probe=task.rails.probe_memory,
-        files=files_kept(trainer.callbacks, schedule, cfg.monitor.mode),
+        files=sum(each.files_at_most(schedule, cfg.monitor.mode) for each in saving),
         compares_samples=task.compares_samples,
         remarks=getattr(data, "remarks", []),
     )

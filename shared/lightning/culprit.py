@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,10 @@ from shared.lightning.fsdp import local
 from shared.lightning.step import Batch, Gradients, batch_size, cut
 from shared.policy.batching import MicroBatch
 
-if TYPE_CHECKING:
-    from shared.lightning.task import Task
-
 Culprit = dict[str, Any]
 
 
-def describe(task: "Task", batch: Batch, step: int, bad: list[str], found: Gradients) -> Culprit:
+def describe(task: Any, batch: Batch, step: int, bad: list[str], found: Gradients) -> Culprit:
     """What is known right after the step, its gradients still there, its buffers and random states restored.
 
     `samples` and `files`: of those that hold NaN or inf, else of all. `layer`: where the forward pass fails first;
@@ -79,7 +76,7 @@ def file_names(dataset: Any, samples: list[int]) -> list[str]:
     return [str(dataset.path(index)) for index in samples] if hasattr(dataset, "path") else []
 
 
-def first_bad_layer(task: "Task", batch: Batch, cuts: list[MicroBatch]) -> str | None:
+def first_bad_layer(task: Any, batch: Batch, cuts: list[MicroBatch]) -> str | None:
     """Run the batch forward once more and name the first layer that puts out, or is given, NaN or inf."""
     found: list[str] = []
 
@@ -108,7 +105,7 @@ def bad(value: Any) -> bool:
     return isinstance(value, Tensor) and bool(non_finite({"": value}))
 
 
-def first_bad_gradient(task: "Task") -> str | None:
+def first_bad_gradient(task: Any) -> str | None:
     """Backward begins at the loss, so the last parameter comes first."""
     gradients = {name: local(p.grad) for name, p in task.named_parameters() if p.grad is not None}
     return next(reversed(non_finite(gradients)), None)

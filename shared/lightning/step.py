@@ -4,23 +4,20 @@ Every rank keeps its gradients to itself until all of them have come through: on
 already exchange theirs would leave them waiting for ever.
 """
 
-import logging
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from shared.errors import UserError
-from shared.lightning.batch_norm import merge_statistics
+from shared.fit.micro_batches import Attempt, in_micro_batches, probe, too_large
 from shared.lightning.fsdp import FSDP, total_norm
 from shared.policy.batching import MicroBatch
-from shared.record.preflight import batch_in_words
-
-if TYPE_CHECKING:
-    from shared.lightning.task import Task
 
 Batch = dict[str, Any]
 Means = dict[str, Tensor]
@@ -72,20 +69,23 @@ def copy(source: list[Tensor], target: list[Tensor]) -> None:
             torch._foreach_copy_(target, source)
 
 
-def gradients(task: "Task", batch: Batch) -> Gradients:
+def gradients(task: Any, batch: Batch) -> Gradients:
     """Leave the gradient of the mean loss over all ranks' samples in the parameters, however finely it is cut.
 
     Raises UserError if not even single samples fit into memory, or if the loss forbids to cut finer.
     """
     task.before.take()
+    attempt = Attempt(
+        backward=partial(backward, task, batch),
+        agree=task.trainer.strategy.reduce_boolean_decision,
+        discard=partial(discard, task),
+        restore=task.before.restore,
+    )
     if task.rails.probe_memory:
-        probe(task, batch)
-    while True:
-        parts = backward(task, batch, task.rails.batching.split(batch_size(batch)))
-        if fitted(task, parts):
-            break
-        task.before.restore()
-        make_room(task)
+        with room_for_moments(task):
+            probe(replace(attempt, backward=partial(backward_or_single, task, batch)), task)
+    parts = in_micro_batches(attempt, task, batch_size(batch), task.compares_samples)
+
     average(task)
     merge_statistics(task, len(parts))
     scaler = loss_scaler(task)
@@ -93,7 +93,7 @@ def gradients(task: "Task", batch: Batch) -> Gradients:
     return Gradients(parts, norm / scaler.get_scale() if scaler else norm)
 
 
-def backward(task: "Task", batch: Batch, cuts: list[MicroBatch]) -> list[tuple[int, Means]] | None:
+def backward(task: Any, batch: Batch, cuts: list[MicroBatch]) -> list[tuple[int, Means]] | None:
     """Forward and backward, one micro batch after the other; None if memory ran out."""
     parts = []
     try:
@@ -113,59 +113,33 @@ def backward(task: "Task", batch: Batch, cuts: list[MicroBatch]) -> list[tuple[i
     return parts
 
 
-def fitted(task: "Task", parts: list[Any] | None) -> bool:
-    """Whether memory sufficed on every rank; if not, the gradients are thrown away and memory is set free."""
-    if task.trainer.strategy.reduce_boolean_decision(parts is not None):
-        return True
+def backward_or_single(task: Any, batch: Batch, cuts: list[MicroBatch]) -> list[tuple[int, Means]] | None:
+    """As `backward`; BatchNorm refuses a single sample, whatever the memory."""
+    try:
+        return backward(task, batch, cuts)
+    except ValueError:
+        if sum(stop - start for start, stop, _ in cuts) > 1:
+            raise
+        return []
+
+
+def discard(task: Any) -> None:
+    """Throw the gradients away, and give their memory back."""
     task.zero_grad()
     if task.device.type == "cuda":
         torch.cuda.empty_cache()
-    return False
 
 
-def make_room(task: "Task") -> None:
-    """Halve the micro batch for the rest of the run."""
-    before = task.rails.batching
-    if before.micro == 1:
-        raise too_large()
-    if task.compares_samples:
-        what = f"out of memory with {before.micro} samples at once, which this loss compares with each other: halving "
-        mend = "use a smaller effective_batch_size, shorter samples or another loss (voxceleb: loss=aam)"
-        raise UserError(f"{what}the micro batch would change it", "micro_batch_size", mend)
-    after = task.rails.batching = before.halve()
-    message = f"out of memory with {before.micro} samples at once; the same batch again"
-    task.report("out_of_memory", f"{message}, now {batch_in_words(after)}")
-
-
-def probe(task: "Task", batch: Batch) -> None:
-    """`micro_batch_size=auto`: choose the largest micro batch that fits, tried on samples of this batch."""
-    fresh = not task.optimizers().state  # what Adam will need from its first step on must stay free
+@contextmanager
+def room_for_moments(task: Any) -> Iterator[None]:
+    """Memory that Adam will need from its first step on is taken meanwhile."""
+    fresh = not task.optimizers().state
     moments = [torch.empty_like(p) for p in task.parameters() for _ in range(2) if fresh and p.requires_grad]
-
-    def fits(samples: int) -> bool:
-        try:
-            enough = fitted(task, backward(task, batch, [MicroBatch(0, samples, 1.0)]))
-        except ValueError:
-            if samples > 1:
-                raise
-            return True  # BatchNorm refuses a single sample, whatever the memory
-        task.zero_grad()
-        task.before.restore()
-        return enough
-
-    if not fits(1):
-        raise too_large()
-    found = task.rails.batching = task.rails.batching.probe(fits)
-    task.rails.probe_memory = False
+    yield
     del moments
-    task.report("micro_batch", f"micro_batch_size=auto: {batch_in_words(found)}", level=logging.INFO)
 
 
-def too_large(what: str = "not even a single sample fits into memory") -> UserError:
-    return UserError(what, "micro_batch_size", "use a smaller micro batch, model or smaller samples")
-
-
-def average(task: "Task") -> None:
+def average(task: Any) -> None:
     """Average the gradients over the ranks, in one message; with FSDP the backward pass has done it."""
     if task.trainer.world_size == 1 or isinstance(task.trainer.strategy, FSDP):
         return
@@ -178,18 +152,18 @@ def average(task: "Task") -> None:
         wrapper.require_forward_param_sync = True  # no_sync turned it off: buffers still come from rank 0
 
 
-def alone(task: "Task") -> AbstractContextManager[None]:
+def alone(task: Any) -> AbstractContextManager[None]:
     """Backward without the exchange that DistributedDataParallel would do in each micro batch."""
     wrapper = task.trainer.model
     return wrapper.no_sync() if isinstance(wrapper, DistributedDataParallel) else nullcontext()
 
 
-def loss_scaler(task: "Task") -> torch.amp.GradScaler | None:
+def loss_scaler(task: Any) -> torch.amp.GradScaler | None:
     """What multiplies the loss, and so the gradients, with `trainer.precision=16-mixed`."""
     return getattr(task.trainer.precision_plugin, "scaler", None)
 
 
-def trained_gradients(task: "Task") -> list[Tensor]:
+def trained_gradients(task: Any) -> list[Tensor]:
     groups = task.optimizers().param_groups
     return [p.grad for group in groups for p in group["params"] if p.grad is not None]
 
@@ -204,3 +178,36 @@ def cut(batch: Batch, start: int, stop: int) -> Batch:
     return {
         key: value[start:stop] if isinstance(value, Tensor | list) else value for key, value in batch.items()
     }
+
+
+def merge_statistics(task: Any, updates: int) -> None:
+    """Replace each rank's running means and variances, which it has updated `updates` times in this step.
+
+    Afterwards they are what one process has that sees all micro batches in turn; DistributedDataParallel keeps those of
+    rank 0, so that a validation would depend on the number of ranks.
+
+    Each update is r <- (1 - m) r + m b, so rank i of n turns r into k r + s_i with k = (1 - m)^updates, and the ranks
+    in turn make it k^n r + sum of k^(n - 1 - i) s_i. One message for all layers.
+    """
+    world, rank = task.trainer.world_size, task.trainer.global_rank
+    norms = [module for module in task.model.modules() if collects(module)]
+    if world == 1 or not norms:
+        return
+    saved = dict(zip(map(id, task.before.live), task.before.saved, strict=True))
+    after = [buffer for norm in norms for buffer in (norm.running_mean, norm.running_var)]
+    before = [saved[id(buffer)] for buffer in after]
+    kept = [(1 - norm.momentum) ** updates for norm in norms for _ in range(2)]
+    own = torch._foreach_sub(after, torch._foreach_mul(before, kept))
+    torch._foreach_mul_(own, [k ** (world - 1 - rank) for k in kept])
+    flat = torch.cat([each.flatten() for each in own])
+    total = task.trainer.strategy.reduce(flat, reduce_op="sum").split([each.numel() for each in own])
+    torch._foreach_copy_(after, torch._foreach_mul(before, [k**world for k in kept]))
+    torch._foreach_add_(after, list(total))
+    for norm in norms:
+        norm.num_batches_tracked += updates * (world - 1)
+
+
+def collects(module: nn.Module) -> bool:
+    """Whether a layer updates statistics of its own rank with a fixed momentum."""
+    own = isinstance(module, _BatchNorm) and not isinstance(module, nn.SyncBatchNorm)
+    return own and module.training and module.running_mean is not None and module.momentum is not None

@@ -18,7 +18,6 @@ from shared.fit.build import (
     batches,
     build,
     build_batching,
-    files_kept,
     open_backups,
     refuse_ranks_in_a_sweep,
     workers,
@@ -75,6 +74,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         monitor=cfg.monitor.name,
         mode=cfg.monitor.mode,
     )
+    saving = [callback for callback in trainer.callbacks if isinstance(callback, Saving)]
     preflight = inspect(
         [(p.size, True) for p in task.model.parameters() if not p.stop_gradient],
         schedule,
@@ -84,7 +84,7 @@ def assemble(cfg: DictConfig, folder: RunFolder, interruption: Interruption) -> 
         backup=backups.describe() if backups else "none (backup.url=...)",
         moments=2 if "betas" in cfg.optimizer else int(bool(cfg.optimizer.get("momentum"))),
         probe=task.rails.probe_memory,
-        files=files_kept(trainer.callbacks, schedule, cfg.monitor.mode),
+        files=sum(each.files_at_most(schedule, cfg.monitor.mode) for each in saving),
         remarks=getattr(data, "remarks", []),
     )
     fit = partial(trainer.fit, task, train_loader, val_loader)

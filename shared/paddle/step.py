@@ -4,18 +4,15 @@ Every rank keeps its gradients to itself until all of them have come through, as
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from shared.errors import UserError
+from shared.fit.micro_batches import Attempt, in_micro_batches, probe
 from shared.policy.batching import MicroBatch
-from shared.record.preflight import batch_in_words
-
-if TYPE_CHECKING:
-    from shared.paddle.task import Task
 
 Batch = dict[str, Any]
 OUT_OF_MEMORY = ("ResourceExhausted", "Out of memory", "out of memory")
@@ -51,20 +48,22 @@ class Snapshot:
             tensor.set_value(saved)
 
 
-def gradients(task: "Task", batch: Batch) -> Gradients:
+def gradients(task: Any, batch: Batch) -> Gradients:
     """Leave the gradient of the mean loss over all ranks' samples in the parameters, however finely it is cut.
 
     Raises UserError if not even single samples fit into memory.
     """
     task.before.take()
+    attempt = Attempt(
+        backward=partial(backward, task, batch),
+        agree=task.trainer.all_agree,
+        discard=partial(discard, task),
+        restore=task.before.restore,
+    )
     if task.rails.probe_memory:
-        probe(task, batch)
-    while True:
-        parts = backward(task, batch, task.rails.batching.split(batch_size(batch)))
-        if fitted(task, parts):
-            break
-        task.before.restore()
-        make_room(task)
+        probe(attempt, task)
+    parts = in_micro_batches(attempt, task, batch_size(batch))
+
     grads = [p.grad for p in task.model.parameters() if not p.stop_gradient and p.grad is not None]
     if task.trainer.world_size > 1:
         average(grads, task.trainer.world_size)
@@ -74,9 +73,7 @@ def gradients(task: "Task", batch: Batch) -> Gradients:
     return Gradients(parts, norm)
 
 
-def backward(
-    task: "Task", batch: Batch, cuts: list[MicroBatch]
-) -> list[tuple[int, dict[str, Tensor]]] | None:
+def backward(task: Any, batch: Batch, cuts: list[MicroBatch]) -> list[tuple[int, dict[str, Tensor]]] | None:
     """Forward and backward, one micro batch after the other; None if memory ran out."""
     parts = []
     try:
@@ -92,45 +89,11 @@ def backward(
     return parts
 
 
-def fitted(task: "Task", parts: list[Any] | None) -> bool:
-    """Whether memory sufficed on every rank; if not, the gradients are thrown away and memory is set free."""
-    if task.trainer.all_agree(parts is not None):
-        return True
+def discard(task: Any) -> None:
+    """Throw the gradients away, and give their memory back."""
     task.optimizer.clear_grad(set_to_zero=False)
     if task.trainer.on_gpu:
         paddle.device.cuda.empty_cache()
-    return False
-
-
-def make_room(task: "Task") -> None:
-    """Halve the micro batch for the rest of the run."""
-    before = task.rails.batching
-    if before.micro == 1:
-        raise too_large()
-    after = task.rails.batching = before.halve()
-    message = f"out of memory with {before.micro} samples at once; the same batch again"
-    task.report("out_of_memory", f"{message}, now {batch_in_words(after)}")
-
-
-def probe(task: "Task", batch: Batch) -> None:
-    """`micro_batch_size=auto`: choose the largest micro batch that fits, tried on samples of this batch."""
-
-    def fits(samples: int) -> bool:
-        enough = fitted(task, backward(task, batch, [MicroBatch(0, samples, 1.0)]))
-        task.optimizer.clear_grad(set_to_zero=False)
-        task.before.restore()
-        return enough
-
-    if not fits(1):
-        raise too_large()
-    found = task.rails.batching = task.rails.batching.probe(fits)
-    task.rails.probe_memory = False
-    task.report("micro_batch", f"micro_batch_size=auto: {batch_in_words(found)}", level=20)
-
-
-def too_large() -> UserError:
-    what = "not even a single sample fits into memory"
-    return UserError(what, "micro_batch_size", "use a smaller model or smaller samples")
 
 
 @paddle.no_grad()

@@ -46,14 +46,6 @@ ARROWS = {
 FRAMEWORKS = {"torch", "lightning", "paddle"}
 NEUTRAL = {"policy", "config", "processes", "record", "checkpoints", "backups", "fit", "callbacks"}
 
-# Being opened: these entries go as soon as the code does without them.
-OPEN_CIRCLES = [
-    {"shared.lightning.batch_norm", "shared.lightning.step", "shared.lightning.task"},
-    {"shared.paddle.step", "shared.paddle.task"},
-]
-OPEN_ARROWS = {("callbacks", "lightning"), ("fit", "callbacks")}
-TYPED_AGAINST_LIGHTNING = {"callbacks"}
-
 
 def test_rooms_import_what_the_table_allows():
     arrows = between(modules(("shared", "projects")))
@@ -64,7 +56,7 @@ def test_rooms_import_what_the_table_allows():
         for here, others in arrows.items()
         for there, names in others.items()
         for name in names
-        if there not in ARROWS[here].split() and (here, there) not in OPEN_ARROWS
+        if there not in ARROWS[here].split()
     ]
     assert wrong == [], "not in ARROWS of tests/house/test_arrows.py"
 
@@ -76,7 +68,7 @@ def test_the_table_itself_has_no_circle():
 
 
 def test_no_files_import_each_other():
-    assert [circle for circle in circles(modules()) if circle not in OPEN_CIRCLES] == []
+    assert circles(modules()) == []
 
 
 def test_a_circle_is_found():
@@ -111,7 +103,7 @@ def test_policies_import_the_standard_library_alone():
 
 def test_neutral_rooms_name_no_framework_beyond_one_function():
     """What both sockets use may ask torch for something inside a function, which only one socket calls."""
-    files = [path for path in FILES if inside(path).split("/")[:2][-1] in NEUTRAL - TYPED_AGAINST_LIGHTNING]
+    files = [path for path in FILES if inside(path).split("/")[:2][-1] in NEUTRAL]
     assert files
     wrong = [(inside(path), names) for path in files if (names := at_the_top(path) & FRAMEWORKS)]
     assert wrong == []
