@@ -39,7 +39,7 @@ class TakingTurns(lightning.Callback):
         if not self.guarded:
             self.off.enter_context(patch.object(task, "guard", None))
             self.off.enter_context(patch("shared.lightning.step.Snapshot.take", lambda snapshot: None))
-            self.off.enter_context(patch("shared.lightning.step.get_total_norm", lambda gradients: ZERO))
+            self.off.enter_context(patch("shared.lightning.step.total_norm", lambda gradients, trainer: ZERO))
         self.began = time.process_time()
 
     def on_train_batch_end(self, trainer: Any, task: Any, out: Any, batch: Any, batch_idx: int) -> None:
@@ -67,7 +67,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pairs", type=int, default=80, help="of ResNet-50 steps (default: 80)")
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--tiny", action="store_true", help="a moment, to see that it runs")
+    given = parser.parse_args()
+    pairs = given.pairs
     torch.set_num_threads(1)
     for name in ("lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -75,6 +77,8 @@ def main() -> None:
         "ResNet-50": (lambda: ResNet(50, CLASSES), (2 * pairs, 16, 64)),
         "tiny": (tiny, (40 * pairs, 8, 32)),
     }
+    if given.tiny:
+        networks = {"tiny": (tiny, (16, 8, 32))}
     for name, (make, shape) in networks.items():
         torch.manual_seed(0)
         compare(name, make(), make_batches(*shape))

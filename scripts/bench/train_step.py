@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader  # noqa: E402
 import shared.config.root  # noqa: E402, F401 (registers the resolvers)
 from projects.imagenet_resnet.task import Classification  # noqa: E402
 from shared.lightning.assembly import Unprofiled  # noqa: E402
+from shared.lightning.callbacks.adoption import adopt  # noqa: E402
 from shared.lightning.task import Rails, parameter_groups  # noqa: E402
 from shared.nets.resnet import ResNet  # noqa: E402
 from shared.policy.batching import Batching  # noqa: E402
@@ -116,7 +117,7 @@ def fit(
         monitor="val/top1",
         mode="max",
     )
-    callbacks = [watch, *(instantiate(node) for node in cfg.callbacks.values() if node)]
+    callbacks = [watch, *(adopt(instantiate(node)) for node in cfg.callbacks.values() if node)]
     settings = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "max_epochs": 1}
     instantiate(cfg.trainer, **settings, callbacks=callbacks, profiler=Unprofiled()).fit(task, loader)
 
@@ -147,10 +148,14 @@ def main() -> None:
         "--rounds", type=int, default=7, help="pairs of timed runs for each network (default: 7)"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default: 1)")
+    parser.add_argument("--tiny", action="store_true", help="a moment, to see that it runs")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     logging.getLogger("lightning").setLevel(logging.ERROR)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    if arguments.tiny:
+        compare("tiny", tiny, make_batches(8, 8, 32), 1, 1.6)
+        return
     compare("tiny", tiny, make_batches(400, 8, 32), arguments.rounds, 1.6)
     compare("ResNet-50", lambda: ResNet(50, CLASSES), make_batches(10, 16, 64), arguments.rounds, 1.03)
 

@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from shared.config.choices import check_choices, usable
 from shared.config.passwords import refuse_password
 from shared.config.root import ROOT
 from shared.errors import SweepError, UserError
@@ -40,6 +41,7 @@ def train(file: str) -> None:
         from shared.command.runner import run
 
         try:
+            check_choices(project, HydraConfig.get().runtime.choices)
             return run(cfg)
         except InstantiationException:
             raise
@@ -126,7 +128,10 @@ def _guard(command: Callable[[], Any], project: str) -> None:
     )  # albumentations asks the network at import otherwise
     try:
         for word in sys.argv[1:]:  # Hydra and a sweep write words down before a config is checked
-            refuse_password(word.partition("=")[2], word.partition("=")[0])
+            key, _, value = word.partition("=")
+            refuse_password(value, key)
+            for option in value.split(","):
+                check_choices(project, {key: option})
         command()
     except InstantiationException:
         raise
@@ -164,7 +169,7 @@ def _explain(error: Exception, project: str) -> UserError:
         r"Could not find '([^']+)'\s+Available options in '[^']+':\s+(.+)", text, re.DOTALL
     ):
         group, _, option = found[1].rpartition("/")
-        options = ", ".join(found[2].split("Config search path")[0].split())
+        options = ", ".join(usable(project, group) or found[2].split("Config search path")[0].split())
         return UserError(f"there is no {group} '{option}'", f"{group}={option}", f"choose one of {options}")
     if isinstance(error, MissingMandatoryValue):
         return UserError("a value is needed", error.full_key, f"give {error.full_key}=...")
