@@ -26,5 +26,6 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 3 or {"-h", "--help"} & set(sys.argv[1:]):
-        sys.exit(__doc__)
+        print(__doc__)
+        sys.exit(0 if {"-h", "--help"} & set(sys.argv[1:]) else 2)
     words(__file__, main)

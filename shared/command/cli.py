@@ -4,6 +4,7 @@ What a user did wrong ends in one `error:` line on stderr and exit code 2; a bug
 """
 
 import difflib
+import inspect
 import math
 import os
 import re
@@ -67,13 +68,23 @@ def train(file: str) -> None:
         _exit(UserError(f"cannot make {error.filename}: {error.strerror}", "run_dir", mend))
 
 
+EVALUATE = """Score a checkpoint on its validation set; the last line is one JSON object of metrics.
+
+  {command} checkpoint=runs/.../checkpoints/best.ckpt
+  {command} checkpoint=best.ckpt split=train
+  {command} checkpoint=best.ckpt data.root=/data/others
+
+checkpoint=PATH      what training saved; its own settings are used
+split=val|train      which side of the data (val)
+key=value            any setting of train.py, in the place of the checkpoint's"""
+
+
 def evaluate(file: str) -> None:
     """Score `checkpoint=PATH` of the project whose `evaluate.py` is `file`; prints one JSON object."""
-    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
-        sys.exit(
-            f"usage: {file} checkpoint=PATH [split=val|train] [data=... data.root=... hardware=... key=value]"
-        )
     project = Path(file).resolve().parent.name
+    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
+        print(EVALUATE.format(command=f"python projects/{project}/evaluate.py"))
+        sys.exit(0 if len(sys.argv) > 1 else 2)
 
     def task() -> None:
         from shared.command.evaluation import evaluate
@@ -88,7 +99,8 @@ def command(file: str, work: Callable[..., None], defaults: dict[str, str | None
     wanted = " ".join(f"{key}={'...' if value is None else value}" for key, value in defaults.items())
     needed = [key for key, value in defaults.items() if value is None]
     if {"-h", "--help"} & set(sys.argv[1:]) or (needed and len(sys.argv) == 1):
-        sys.exit(f"usage: {file} {wanted}")
+        print(_help(file, work, defaults))
+        sys.exit(0 if len(sys.argv) > 1 else 2)
 
     def task() -> None:
         given = dict(word.partition("=")[::2] for word in sys.argv[1:])
@@ -99,6 +111,19 @@ def command(file: str, work: Callable[..., None], defaults: dict[str, str | None
         work(**{**defaults, **given})
 
     _guard(task, Path(file).resolve().parent.name)
+
+
+def _help(file: str, work: Callable[..., None], defaults: dict[str, str | None]) -> str:
+    """What a command does, how it is called, and what its arguments are without being given."""
+    about = inspect.cleandoc(getattr(sys.modules[work.__module__], "__doc__", "") or "")
+    needed = " ".join(f"{key}=..." for key, value in defaults.items() if value is None)
+    rows = [
+        f"  {key:<12} {'needed' if value is None else value or '(none)'}" for key, value in defaults.items()
+    ]
+    usage = f"  python {Path(file).name} {needed}".rstrip()
+    return "\n\n".join(
+        [about, inspect.cleandoc(work.__doc__ or ""), usage, "key=value, by default:\n" + "\n".join(rows)]
+    )
 
 
 def number(key: str, given: str, low: int, high: int, say: str) -> int:
