@@ -17,7 +17,7 @@ from shared.data.draws import keyed_generator
 from shared.errors import UserError
 from shared.lightning.task import Batch, Task
 from shared.nets.resnet import MEAN, STD
-from shared.record.outlets import spared
+from shared.record.outlets import errors_logged
 
 
 class VideoClassification(Task):
@@ -101,7 +101,9 @@ class VideoClassification(Task):
         if folder is None and hasattr(self, "rails") and top1 > self.best_top1:
             folder, self.best_top1 = self.rails.folder.path, top1
         if folder is not None and not self.global_rank:
-            with nullcontext() if folder is self.report_folder else spared("classes.tsv, confusion.png"):
+            with (
+                nullcontext() if folder is self.report_folder else errors_logged("classes.tsv, confusion.png")
+            ):
                 write_report(folder, matrix.cpu().numpy(), self.class_names)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

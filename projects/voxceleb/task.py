@@ -15,7 +15,7 @@ from projects.voxceleb.weights import embedder_state
 from shared.errors import UserError
 from shared.files import local_path, write_atomically
 from shared.lightning.task import Batch, Task
-from shared.record.outlets import spared
+from shared.record.outlets import errors_logged
 
 COHORT_UTTERANCES = 4  # of each training speaker, averaged
 
@@ -150,7 +150,7 @@ class SpeakerVerification(Task):
             zip(scores.tolist(), trials.target, trials.pairs.tolist(), strict=True),
         )
         lines = (f"{score:.6f} {int(target)} {names[a]} {names[b]}\n" for score, target, (a, b) in rows)
-        with nullcontext() if self.protocol.scores else spared("scores.txt"):
+        with nullcontext() if self.protocol.scores else errors_logged("scores.txt"):
             write_atomically(place, "".join(lines))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, **options: Any) -> Any:

@@ -34,7 +34,7 @@ def run_state(task: Task, position: dict[str, int]) -> dict[str, Any]:
 
 
 def check_samples(state: dict[str, Any], samples: int) -> None:
-    """Raise UserError if the data are others than the checkpoint's."""
+    """Raise UserError if the data differ from the checkpoint's."""
     if state["samples"] != samples:
         what = f"the data have {samples} samples, not {state['samples']} as before"
         raise UserError(what, "data", "restore them, or go on with resume_mode=extend")

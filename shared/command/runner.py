@@ -103,7 +103,7 @@ def lead(cfg: DictConfig, folder: RunFolder, framework: ModuleType) -> float:
 
 def follow(cfg: DictConfig, folder: RunFolder, framework: ModuleType) -> float:
     """Train as another rank than the first, which alone writes files and says how it went."""
-    logs.hush()
+    logs.silence()
     with Interruption() as interruption:
         try:
             check(cfg)

@@ -128,7 +128,7 @@ def refuse_with_fsdp(cfg: DictConfig, trainer: lightning.Trainer) -> None:
         "callbacks.ema": bool(cfg.callbacks.get("ema")),
     }
     for key in [key for key, given in odd.items() if given and isinstance(trainer.strategy, FSDP)]:
-        raise UserError("this cannot be had with FSDP", key, "leave it out, or use strategy=ddp")
+        raise UserError("this does not work with FSDP", key, "leave it out, or use strategy=ddp")
 
 
 def find_start(cfg: DictConfig, folder: RunFolder, backups: Backups | None) -> resume.Start:

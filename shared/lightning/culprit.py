@@ -22,7 +22,7 @@ def describe(task: Any, batch: Batch, step: int, bad: list[str], found: Gradient
     `samples` and `files`: of those that hold NaN or inf, else of all. `layer`: where the forward pass fails first;
     `parameter`: the one nearest to the loss whose gradient is non-finite. `random`: torch's generators before the step.
     """
-    samples = guilty(batch)
+    samples = offending(batch)
     culprit = {
         "step": step,
         "epoch": task.current_epoch + 1,
@@ -60,7 +60,7 @@ def save(culprit: Culprit, state: dict[str, Tensor], path: Path, max_bytes: floa
         torch.save(culprit, temporary)
 
 
-def guilty(batch: Batch) -> list[int]:
+def offending(batch: Batch) -> list[int]:
     """Data-set indices of the samples with NaN or inf in them; of all samples if there are none."""
     if "index" not in batch:
         return []

@@ -2,7 +2,7 @@
 
 As a Lightning strategy under our own step. Checkpoints hold whole tensors, so that any number of ranks, another
 strategy and evaluate.py can read them. What a single rank must decide alone while the others wait for its share
-cannot be had: going on after running out of memory, rolling back, averaged weights.
+does not work: going on after running out of memory, rolling back, averaged weights.
 """
 
 from collections.abc import Iterator, Mapping

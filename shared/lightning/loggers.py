@@ -3,7 +3,7 @@
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from shared.record.folder import RunFolder
-from shared.record.outlets import WANDB_SETTINGS, has_login, refuse
+from shared.record.outlets import WANDB_SETTINGS, has_login, report_not_logging
 
 
 def tensorboard(folder: RunFolder) -> Logger:
@@ -31,5 +31,5 @@ def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bo
         _ = logger.experiment
         return logger
     except Exception as error:  # whatever W&B raises, the run matters more
-        refuse(error)
+        report_not_logging(error)
         return None

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from shared.record.folder import RunFolder
-from shared.record.outlets import WANDB_SETTINGS, has_login, refuse
+from shared.record.outlets import WANDB_SETTINGS, has_login, report_not_logging
 
 
 class TensorBoard:
@@ -117,5 +117,5 @@ def wandb(folder: RunFolder, wandb_project: str, entity: str | None, offline: bo
         )
         return WandB(run)
     except Exception as error:  # whatever W&B raises, the run matters more
-        refuse(error)
+        report_not_logging(error)
         return None

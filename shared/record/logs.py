@@ -41,7 +41,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def hush() -> None:
+def silence() -> None:
     """Ranks but the first: no train.log, and on the console errors alone."""
     for handler in list(logging.root.handlers):
         if isinstance(handler, FileHandler):

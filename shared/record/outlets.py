@@ -47,7 +47,7 @@ def harmless(logger: Any) -> Any:
 
 
 @contextmanager
-def spared(what: str) -> Iterator[None]:
+def errors_logged(what: str) -> Iterator[None]:
     """Whatever goes wrong with `what`, a full disk say, is logged and does not end the run."""
     try:
         yield
@@ -68,7 +68,7 @@ def has_login() -> bool:
     return False
 
 
-def refuse(error: Exception) -> None:
+def report_not_logging(error: Exception) -> None:
     """Say why W&B does not log; whatever it raises, the run matters more."""
     reason = str(error).splitlines()[0] if str(error) else ""
     log.warning("W&B: not logging, %s: %s", type(error).__name__, reason)

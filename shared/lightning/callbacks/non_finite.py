@@ -16,7 +16,7 @@ from shared.lightning.fsdp import FSDP
 from shared.lightning.step import Batch, Gradients, loss_scaler
 from shared.lightning.task import Task
 from shared.policy.nonfinite import NonFinitePolicy, SpikeWatch
-from shared.record.outlets import spared
+from shared.record.outlets import errors_logged
 
 SPIKES = {"loss": "loss_spike", "gradient": "grad_spike"}  # what is watched, and the events it makes
 
@@ -103,7 +103,7 @@ class NonFinite(lightning.Callback):
         rank = f"_rank_{task.global_rank}" if task.trainer.world_size > 1 else ""
         path = folder / f"step_{culprit['step']}{rank}.pt"
         state = {} if isinstance(task.trainer.strategy, FSDP) else task.state_dict()
-        with spared(str(path)):
+        with errors_logged(str(path)):
             save(culprit, state, path, self.culprit_bytes)
             return [f"kept as nonfinite/{path.name}"]
         return []
@@ -122,7 +122,7 @@ def read(batch: Batch, found: Gradients) -> dict[str, float]:
 
 
 def lower_loss_scale(task: Task, bad: list[str]) -> bool:
-    """In fp16 the loss scale is raised until gradients overflow: lower it, as GradScaler does, and think no more of it.
+    """In fp16 the loss scale is raised until gradients overflow: lower it, as GradScaler does, and go on.
 
     Unless it is 1 already, or more than the gradient is wrong.
     """

@@ -9,7 +9,7 @@ from shared.data.draws import SampleKey
 from shared.errors import UserError
 from shared.ocr.lines.fonts import open_font
 from shared.ocr.reading.pictures import confusions, page, worst_median_best
-from shared.record.outlets import spared
+from shared.record.outlets import errors_logged
 
 
 class Readings:
@@ -32,10 +32,10 @@ class Readings:
         rows = [(task.data.val[SampleKey(0, index)]["image"], text, read) for index, text, read in chosen]
         picture = page(rows, self.font)
         mixed = confusions([(text, read) for _, text, read in scores.read], scores.charset.language)
-        with spared("readings.png, confusions.tsv"):
+        with errors_logged("readings.png, confusions.tsv"):
             self.write(task, picture, mixed)
         for logger in trainer.loggers:
-            with spared(f"readings to {type(logger).__name__}"):
+            with errors_logged(f"readings to {type(logger).__name__}"):
                 self.show(logger, trainer.global_step, picture, mixed[:30])
 
     def write(self, task: Any, picture: np.ndarray, mixed: list[tuple[str, str, int]]) -> None:

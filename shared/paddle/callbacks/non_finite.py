@@ -14,7 +14,7 @@ from shared.paddle.step import Batch, Gradients
 from shared.paddle.task import Task
 from shared.paddle.trainer import Trainer
 from shared.policy.nonfinite import NonFinitePolicy, SpikeWatch
-from shared.record.outlets import spared
+from shared.record.outlets import errors_logged
 
 SPIKES = {"loss": "loss_spike", "gradient": "grad_spike"}  # what is watched, and the events it makes
 NAMED = 3
@@ -79,7 +79,7 @@ class NonFinite:
         due = self.policy.in_a_row + 1 >= self.policy.skip_limit
         good = newest_good(task) if due else None
         action = self.policy.observe(step, False, ", ".join(bad), can_roll_back=good is not None)
-        parts = [action.reason, *where(task), *guilty(batch), *self.keep(task, batch, step)]
+        parts = [action.reason, *where(task), *offending(batch), *self.keep(task, batch, step)]
         task.report(f"non_finite_{action.kind}", "; ".join(parts))
         if action.kind == "rollback":
             roll_back(task, read(good))
@@ -94,7 +94,7 @@ class NonFinite:
         if full or sum(array.nbytes for array in arrays.values()) > self.culprit_bytes:
             return []
         path = folder / f"step_{step}.npz"
-        with spared(str(path)):
+        with errors_logged(str(path)):
             folder.mkdir(exist_ok=True)
             with replaced(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **arrays)
@@ -109,7 +109,7 @@ def spoiled(value: Any) -> np.ndarray:
     return ~np.isfinite(value).reshape(len(value), -1).all(1)
 
 
-def guilty(batch: Batch) -> list[str]:
+def offending(batch: Batch) -> list[str]:
     """The samples with NaN or inf in them, or all of the batch if there are none, in words."""
     if "index" not in batch:
         return []
@@ -127,7 +127,7 @@ def where(task: Task) -> list[str]:
 
 
 def lower_loss_scale(task: Task, bad: list[str]) -> bool:
-    """In fp16 the loss scale is raised until gradients overflow: lower it, as GradScaler does, and think no more of it.
+    """In fp16 the loss scale is raised until gradients overflow: lower it, as GradScaler does, and go on.
 
     Unless it is 1 already, or more than the gradient is wrong.
     """
