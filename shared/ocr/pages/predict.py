@@ -3,6 +3,7 @@
 import csv
 import glob
 import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -86,8 +87,11 @@ def read_files(reader: Reader, paths: list[str], mode: str) -> Iterator[tuple[st
 def write_table(files: Iterable[tuple[str, list[Page]]], out: str) -> None:
     """Tab-separated `file`, `text`, `score`, one row a line; a file on which nothing is read has one empty row."""
     if out == "-":
-        for row in _rows(files):
-            print(row)
+        try:
+            for row in _rows(files):
+                print(row, flush=True)
+        except BrokenPipeError:  # whoever reads on, `head` say, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     write_file(out, "".join(f"{row}\n" for row in _rows(files)).encode())
 
